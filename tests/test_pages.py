@@ -34,7 +34,6 @@ from clew.model import (
     Tombstone,
     Value,
     Version,
-    Visibility,
 )
 
 NOON = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -53,7 +52,6 @@ class Line(Value, frozen=True):
     published: datetime | None = NOON
     posts: int = 3
     complete: Complete = "yes"
-    visibility: Visibility = "public"
 
 
 def post(n: int, content: str, **fields: object) -> Post:
@@ -268,10 +266,13 @@ def test_a_poll_is_a_table_with_hidden_votes_said() -> None:
 
 
 def test_the_citation_names_author_date_address_and_capture() -> None:
-    html = tree(pages.thread(SITE, page(post(1, "One.", url="https://social.example/@ada/1")), KEY))
+    shown = replace(
+        page(post(1, "One.", url="https://social.example/@ada/1")), base_url="https://read.example/t/x/"
+    )
+    html = tree(pages.thread(SITE, shown, KEY))
     assert html.css_first(".cite bdi").text() == (
         "Ada Merrow (@ada), “What the ropes said”, 4 March 2026, https://social.example/@ada/1. "
-        f"Copy: https://read.example/t/{KEY}/. Captured as SHA-256 {'c' * 64}."
+        f"Copy: https://read.example/t/x/. Captured as SHA-256 {'c' * 64}."
     )
     assert html.css_first("link[rel=canonical]").attributes["href"] == "https://social.example/@ada/1"
     assert html.css_first("meta[name=robots]").attributes["content"] == "noindex"

@@ -30,7 +30,7 @@ _GRACE = 16 * MIB  # decompressed bytes before the ratio counts
 _DIRECTORY = 64 * MIB  # of a zip
 _LOCAL_HEADER = 30  # bytes of a zip before each name
 _PATH = 4096  # characters
-_LEADS_OUT = re.compile(r"/|[A-Za-z]:|.*\\|.*\0|(?:.*/)?\.\.(?:/|\Z)", re.DOTALL)
+_LEADS_OUT = re.compile(r"/|[A-Za-z]:")
 _UNREAD = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"\xfd7zXZ\x00": "xz",
@@ -121,12 +121,13 @@ class Container(ABC):
 
     def safe(self, name: str) -> str:
         """Return a path of an archive without empty and "." parts."""
-        if _LEADS_OUT.match(name) or len(name) > _PATH:
+        parts = name.split("/")
+        if _LEADS_OUT.match(name) or ".." in parts or "\\" in name or "\0" in name or len(name) > _PATH:
             subject = f"{self.path.name}, {first_words(printable(name))}"
             raise InputError(
                 "The archive holds a path that leads out of it", subject, "Get it again from the network"
             )
-        return "/".join(part for part in name.split("/") if part not in ("", "."))
+        return "/".join(part for part in parts if part not in ("", ".")) if "" in parts or "." in parts else name
 
     def add(self, name: str, why: str = "") -> str:
         """Enter one path."""
@@ -449,6 +450,7 @@ def open_container(path: Path, name: str, limits: Limits) -> Container:
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _filled(Zip(path, limits))
     packed = head.startswith(b"\x1f\x8b")
+    name = re.split(r"[/\\]", os.fsencode(name).decode("utf-8", "replace"))[-1]
     lone = Lone(path, name.removesuffix(".gz") if packed else name, limits, packed)
     return _filled(Tar(path, limits, packed)) if is_tar(_head(lone)) else lone
 

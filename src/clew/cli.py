@@ -218,7 +218,7 @@ def _print_threads(reading: Reading, rule: Any, as_json: bool) -> None:
         author = next((name(a) for a in thread.actors if a.id == thread.attributed_to), thread.attributed_to)
         when = posts[0].published.isoformat() if posts[0].published else ""
         return {
-            "post": thread.id if thread.items[0] is posts[0] else posts[0].id,
+            "post": posts[0].id,
             "words": excerpt(thread),
             "author": author,
             "published": when,
@@ -230,20 +230,18 @@ def _print_threads(reading: Reading, rule: Any, as_json: bool) -> None:
 
     def counted() -> Iterator[dict[str, Any]]:
         nonlocal count
-        for count, thread in enumerate(reading.threads(rule), 1):
+        for count, thread in enumerate(reading.threads(rule), 1):  # noqa: B007
             yield row(thread)
 
     if as_json:
         _print_json_list(counted())
         return
     longest = heapq.nlargest(_ROWS, counted(), key=lambda r: (r["posts"], r["published"]))
-    _table(
-        [("First words", 34), ("Author", 18), ("Date", 10), ("Posts", 5), ("Complete", 8), ("--post", 0)],
-        [
-            [r["words"], r["author"], r["published"][:10], str(r["posts"]), r["complete"], r["post"]]
-            for r in longest
-        ],
-    )
+    cells = [
+        [r["words"], r["author"], r["published"][:10], str(r["posts"]), r["complete"], _tail(r["post"])]
+        for r in longest
+    ]
+    _table(("First words", "Author", "Date", "Posts", "Complete", "--post"), cells)
     shown = f", the {_ROWS} longest are shown; --json lists all" if count > _ROWS else ""
     click.echo(f"{count:,} threads{shown}. Take one with --post, or all with --all.", err=True)
 
@@ -258,7 +256,13 @@ def _print_json_list(rows: Iterator[Any]) -> None:
     click.echo("[]" if lead == "[\n" else "\n]")
 
 
-def _table(columns: Sequence[tuple[str, int]], rows: Sequence[Sequence[str]]) -> None:
+def _tail(id_: str) -> str:
+    """Return the last part of an id, which names the post as well within one export."""
+    return id_.rstrip("/").rsplit("/", 1)[-1]
+
+
+def _table(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table: the first column takes what width is left, long cells are cut with "…"."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -266,13 +270,14 @@ def _table(columns: Sequence[tuple[str, int]], rows: Sequence[Sequence[str]]) ->
 
     from clew.outline import one_line
 
-    console = Console(soft_wrap=False, highlight=False)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    for label, _ in columns:
-        right = label == "Posts"
-        table.add_column(
-            label, justify="right" if right else "left", overflow="fold", no_wrap=label in ("Date", "Key")
-        )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 160
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), expand=True)
+    ratios = {"First words": 3, "Title": 3, "Author": 1}
+    for label in labels:
+        align: Any = "right" if label == "Posts" else "left"
+        table.add_column(label, justify=align, overflow="ellipsis", no_wrap=True, ratio=ratios.get(label))
     for row in rows:
         table.add_row(*(Text(one_line(cell)) for cell in row))
     console.print(table)
@@ -311,17 +316,16 @@ def list_(author: str, limit: int, as_json: bool) -> None:
     else:
         rows = [
             [
-                e.key,
                 e.title,
                 name(e.actor),
                 e.published.date().isoformat() if e.published else "",
                 str(e.posts),
                 e.complete,
+                e.key,
             ]
             for e in entries
         ]
-        labels = ("Key", "Title", "Author", "Date", "Posts", "Complete")
-        _table([(label, 0) for label in labels], rows)
+        _table(("Title", "Author", "Date", "Posts", "Complete", "Key"), rows)
 
 
 @cli.command(epilog="Example: clew show 4ksd --to markdown")

@@ -31,7 +31,7 @@ class ClewError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.what}: {self.subject}" if self.subject else self.what
-        return f"{head}. {self.hint}." if self.hint else f"{head}."
+        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in (head, self.hint) if part)
 
 
 class InputError(ClewError):

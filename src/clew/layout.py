@@ -31,10 +31,11 @@ REASONS: dict[Reason, str] = {
     "counter": "the numbers in the text jump",
     "forgotten": "removed at the author's request",
 }
-_MEDIA = {
+MEDIA_TYPES = {
     "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif", "image/webp": "webp", "image/avif": "avif",
     "video/mp4": "mp4", "video/webm": "webm", "audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/ogg": "ogg",
 }  # fmt: skip
+"""What a page may load, with the end of its file's name. No SVG: it can hold a script."""
 _EMPTY = Markup()
 _BULLETS = frozenset("•◦‣⁃∙▪▫■□▸►▶◽◾◻◼·*-–—✓✔✅❌➡👉0123456789([")
 
@@ -368,7 +369,7 @@ def _pauses(items: Iterable[Item]) -> dict[str, Piece]:
 
 
 def _media(attachment: Attachment) -> Media:
-    extension = _MEDIA.get(attachment.media_type.partition(";")[0].strip().lower(), "")
+    extension = MEDIA_TYPES.get(attachment.media_type.partition(";")[0].strip().lower(), "")
     src = f"{attachment.sha256}.{extension}" if attachment.sha256 and extension else ""
     return Media(
         attachment.type,

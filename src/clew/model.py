@@ -139,6 +139,8 @@ class Post(Value, frozen=True, tag="Note"):
     """None where nothing tells (a paste)."""
     capture: str
     """SHA-256 of the capture it was decoded from."""
+    also_from: tuple[str, ...] = ()
+    """SHA-256 of further captures it was decoded from (a long text that an export keeps apart)."""
     url: str = ""
     name: str = ""
     """Title (articles only)."""

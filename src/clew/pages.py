@@ -5,7 +5,7 @@ Links between pages are relative, so a page works at any address and from a fold
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -18,19 +18,20 @@ from clew import dates
 from clew.config import Site
 from clew.layout import Layout, Missing, Person, missing, person
 from clew.markup import REL, clean, legible, link
-from clew.model import Actor, Complete, Gap, Item, Page, Post, Rule, Visibility
+from clew.model import Actor, Complete, Document, Gap, Item, Page, Post, Rule, Thread
 from clew.text import first_words, key, printable
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-EXAMPLE = "examples/harbour.txt"
+EXAMPLE = "examples/harbour-paste.txt"
 RULES: dict[Rule, str] = {
     "longest": "at a fork, the longest line of the author's own replies",
     "oldest": "at a fork, the oldest unbroken line of the author's own replies",
     "all": "every post by the author in the conversation",
 }
+_NOTHING: Mapping[str, str] = {}
 COMPLETE: dict[Complete, str] = {
     "yes": "complete",
     "no": "incomplete",
@@ -53,8 +54,6 @@ class Entry(Protocol):
     def posts(self) -> int: ...
     @property
     def complete(self) -> Complete: ...
-    @property
-    def visibility(self) -> Visibility: ...
 
 
 def home(site: Site, entries: Sequence[Entry], page: int = 1, pages: int = 1) -> bytes:
@@ -63,25 +62,27 @@ def home(site: Site, entries: Sequence[Entry], page: int = 1, pages: int = 1) ->
     return _render("home.html", site, root, entries=entries, page=page, pages=pages, example=EXAMPLE)
 
 
-def author(site: Site, actor: Actor, entries: Sequence[Entry]) -> bytes:
-    """Return the page that lists an author's threads."""
-    return _render("author.html", site, "../../", entries=entries, person=person(actor))
+def author(site: Site, actor: Actor, entries: Sequence[Entry], page: int = 1, pages: int = 1) -> bytes:
+    """Return one page of the list of an author's threads; ``page`` counts from 1."""
+    root = "../../" if page == 1 else "../../../../"
+    return _render(
+        "author.html", site, root, entries=entries, who=person(actor), key=key(actor.id), page=page, pages=pages
+    )
 
 
 def thread(site: Site, page: Page, key: str) -> bytes:
     """Return a thread as prose."""
-    return _render("thread.html", site, "../../", key=key, style="", **_thread(site, page, key))
+    return _render("thread.html", site, "../../", key=key, style="", **_thread(page))
 
 
 def standalone(page: Page) -> bytes:
     """Return a thread as one HTML file that needs nothing beside it."""
-    site = Site(base_url=page.base_url)
-    return _render("thread.html", site, "", key="", style=stylesheet(), **_thread(site, page, ""))
+    return _render("thread.html", Site(), "", key="", style=stylesheet(), **_thread(page))
 
 
 def posted(site: Site, page: Page, key: str) -> bytes:
     """Return a thread as it was posted: each post whole, with its counters, date and link."""
-    return _render("posted.html", site, "../../../", key=key, style="", **_posted(site, page, key))
+    return _render("posted.html", site, "../../../", key=key, style="", **_posted(page))
 
 
 def about(site: Site) -> bytes:
@@ -94,9 +95,20 @@ def error(site: Site, status: int, sentence: str, root: str = "./") -> bytes:
     return _render("error.html", site, root, status=status, sentence=sentence)
 
 
-def unroll_form(site: Site, error: str = "") -> bytes:
-    """Return the form for a paste or an upload, with what was wrong with the last try."""
-    return _render("unroll.html", site, "../", error=error)
+def unroll_form(site: Site, error: str = "", told: Mapping[str, str] = _NOTHING) -> bytes:
+    """Return the form for a paste or an upload, with what was wrong with the last try and what was ``told`` then:
+    "text", "author", "published"."""
+    return _render("unroll.html", site, "../", error=error, told=told)
+
+
+def choice(site: Site, token: str, threads: Sequence[Thread], more: bool) -> bytes:
+    """Return the form to choose among the threads of an upload, which the server holds under ``token``."""
+    found = [_head(Page(_start(thread), thread, Document(thread.id, "", (), ()))) for thread in threads]
+    return _render("choice.html", site, "../", token=token, found=found, more=more)
+
+
+def _start(thread: Thread) -> str:
+    return first_words(next((item.content for item in thread.items if isinstance(item, Post)), ""), 120)
 
 
 @cache
@@ -108,10 +120,10 @@ def stylesheet() -> str:
 # --- what the templates receive ------------------------------------------------------------------------------
 
 
-def _thread(site: Site, page: Page, key: str) -> dict[str, Any]:
+def _thread(page: Page) -> dict[str, Any]:
     layout = Layout(page)
     main, branches, asides = layout.sections()
-    return _head(site, page, layout, key) | {
+    return _head(page, layout) | {
         "main": main,
         "branches": branches,
         "asides": asides,
@@ -121,7 +133,7 @@ def _thread(site: Site, page: Page, key: str) -> dict[str, Any]:
     }
 
 
-def _posted(site: Site, page: Page, key: str) -> dict[str, Any]:
+def _posted(page: Page) -> dict[str, Any]:
     layout = Layout(page)
     thread = page.thread
 
@@ -131,12 +143,13 @@ def _posted(site: Site, page: Page, key: str) -> dict[str, Any]:
     parts: list[tuple[str, list[Any], list[Any]]] = [("", cards(thread.items), [])]
     parts += [("The author also wrote here", cards(run.items), []) for run in thread.branches]
     parts += [("In answer to others", cards(run.items), cards(run.answered)) for run in thread.asides]
-    return _head(site, page, layout, key) | {"parts": parts, "context": cards(thread.context), "up": "../"}
+    return _head(page, layout) | {"parts": parts, "context": cards(thread.context), "up": "../"}
 
 
-def _head(site: Site, page: Page, layout: Layout, key_: str) -> dict[str, Any]:
+def _head(page: Page, layout: Layout | None = None) -> dict[str, Any]:
     """Return what both views of a thread show: title, author, dates, where it came from."""
     thread = page.thread
+    layout = layout or Layout(page)
     posts = [item for item in thread.items if isinstance(item, Post)]
     times = sorted(post.published for post in posts if post.published)
     head = posts[0] if posts else None
@@ -153,23 +166,20 @@ def _head(site: Site, page: Page, layout: Layout, key_: str) -> dict[str, Any]:
         "certificate": thread.certificate,
         "rule": RULES[thread.rule],
         "original": original,
-        "citation": _citation(site, page, who, times, original, key_, head.capture if head else ""),
+        "citation": _citation(page, who, times, original, head.capture if head else ""),
     }
 
 
-def _citation(
-    site: Site, page: Page, who: Person, times: Sequence[datetime], original: str, key: str, capture: str
-) -> str:
+def _citation(page: Page, who: Person, times: Sequence[datetime], original: str, capture: str) -> str:
     """Return the thread as a reference list would name it."""
     handle = f" (@{who.handle})" if who.handle and who.handle != who.name else ""
-    copy = f"{site.base_url.rstrip('/')}/t/{key}/" if site.base_url and key else ""
     parts = [
         f"{who.name}{handle}, “{printable(page.title)}”",
         dates.span(times[0], times[-1]) if times else "undated",
         original or page.thread.id,
     ]
     line = ", ".join(parts) + "."
-    line += f" Copy: {copy}." if copy else ""
+    line += f" Copy: {page.base_url}." if page.base_url else ""
     return f"{line} Captured as SHA-256 {capture}." if capture else line
 
 

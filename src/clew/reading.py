@@ -165,6 +165,8 @@ class _Spooled(Reading):
         self.source = _source_of_archive(archive, path)
         self._spool = Spool()
         self._actors: list[Actor] = []
+        self._buried: dict[str, str] = {}  # id of what is not public -> digest of the record that says so
+        self._record = ""
         self._support: list[Capture] = []
         try:
             self._spool.fill(self._items())
@@ -177,6 +179,8 @@ class _Spooled(Reading):
             if isinstance(value, Actor):
                 self._actors.append(value)
             else:
+                if isinstance(value, Tombstone) and value.reason == "private":
+                    self._buried[value.id] = self._record
                 yield value
 
     def _kept(self, captures: Iterable[Capture]) -> Iterator[Capture]:
@@ -184,6 +188,7 @@ class _Spooled(Reading):
             if number % 1000 == 0:
                 self._progress(number)
             if "#" in capture.member and not capture.member.endswith("#0"):
+                self._record = capture.sha256
                 self._spool.keep(capture)
             else:
                 self._support.append(capture)  # the account, the head of a list: every thread needs them
@@ -194,17 +199,25 @@ class _Spooled(Reading):
             yield from threads(Forest([*self._actors, *items]), rule)
 
     def thread(self, post: str, rule: Rule = "longest") -> Thread:
-        for id_ in _ids_of(post):
-            if items := self._spool.conversation(id_):
-                forest = Forest([*self._actors, *items])
-                thread = assemble(forest, id_, rule)
-                return with_media(thread, self._media(thread))
+        for id_ in self._spool.named(post):
+            forest = Forest([*self._actors, *self._spool.conversation(id_)])
+            thread = assemble(forest, id_, rule)
+            return with_media(thread, self._media(thread))
         raise ThreadError("No such post here", post, "Run without --post to see which there are")
 
     def captures(self, thread: Thread) -> list[Capture]:
-        digests = dict.fromkeys(item.capture for item in every_item(thread) if isinstance(item, Post))
+        posts = [item for item in every_item(thread) if isinstance(item, Post)]
+        digests = dict.fromkeys(digest for post in posts for digest in (post.capture, *post.also_from))
         records = [capture for digest in digests if (capture := self._spool.capture(digest))]
-        return [*self._support, *records, *self._media(thread)]
+        return [*self._support, *records, *self._private(thread), *self._media(thread)]
+
+    def _private(self, thread: Thread) -> Iterator[Capture]:
+        """Yield the records that say that a post is not public, without the post."""
+        for item in every_item(thread):
+            capture = self._spool.capture(self._buried.get(item.id, ""))
+            if capture is not None and item.attributed_to:
+                body = self.source.redact(capture, frozenset([item.attributed_to]))
+                yield msgspec.structs.replace(capture, body=body, redacted=True)
 
     def _media(self, thread: Thread) -> list[Capture]:
         names = {a.url for item in every_item(thread) if isinstance(item, Post) for a in item.attachments}
@@ -235,17 +248,17 @@ def _with_archives() -> str:
 
 
 def _id_in(forest: Forest, post: str) -> str:
-    """Return the id of a post that is named by its id or URL."""
-    for name in _ids_of(post):
-        if name in forest.items:
-            return name
-    by_url = (item.id for item in forest.items.values() if isinstance(item, Post) and item.url == post)
-    return next(by_url, post)
+    """Return the id of a post that is named by its id, the last part of it, or its URL."""
+    if post in forest.items:
+        return post
+    for id_, item in forest.items.items():
+        if (isinstance(item, Post) and item.url == post) or _tail(id_) == post:
+            return id_
+    return post
 
 
-def _ids_of(post: str) -> list[str]:
-    """Return what may be the id of a post: as given, or a bare number of X."""
-    return [post, f"https://x.com/i/status/{post}"] if post.isdecimal() else [post]
+def _tail(id_: str) -> str:
+    return id_.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _at_most(values: Iterator[Thread], count: int) -> Iterator[Thread]:

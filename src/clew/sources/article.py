@@ -25,6 +25,7 @@ from clew.errors import InputError, ParseError
 from clew.model import Actor, Attachment, Capture, Facet, Post, Tombstone
 from clew.plugins import Member, Source
 
+_MOST_ELEMENTS = 40_000  # the chooser's work grows with their square; a long page has some thousands
 _LARGEST = 16 * 2**20  # bytes; saved pages with their pictures inside can have several MB
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|article)[\s>]", re.IGNORECASE)
 # The exports and previews of Telegram are HTML too, and have a source of their own.
@@ -113,6 +114,8 @@ def _article(capture: Capture) -> Iterator[Actor | Post | Tombstone]:
     if stub is not None:
         yield _forgotten(stub)
         return
+    if len(tree.css("*")) > _MOST_ELEMENTS:
+        raise ParseError("The page has too many elements to find an article in", where(capture), url=capture.url)
     chosen = _choose(markup, capture)
     base = _canonical(tree, capture)
     actor = _actor(tree, chosen, base, capture)
@@ -267,14 +270,14 @@ def _kept(runs: list[_Run], chosen: _Chosen) -> tuple[set[int], bool]:
         if places:
             kept.add(places[0])
             last = max(last, places.popleft())
-    return _with_spaces(runs, kept), missed
+    return _with_repeats(runs, kept), missed
 
 
-def _with_spaces(runs: list[_Run], kept: set[int]) -> set[int]:
-    """Add the empty runs that follow a kept one: blank lines made of line breaks."""
+def _with_repeats(runs: list[_Run], kept: set[int]) -> set[int]:
+    """Add what the chooser drops behind a kept run: the same words said again, and blank lines of line breaks."""
     more = set(kept)
-    for index, run in enumerate(runs):
-        if not run.key and index - 1 in more:
+    for index in range(1, len(runs)):
+        if index - 1 in more and runs[index].key in ("", runs[index - 1].key):
             more.add(index)
     return more
 
@@ -350,13 +353,14 @@ def _ni(capture: Capture) -> str:
 def _actor(tree: LexborHTMLParser, chosen: _Chosen, base: str, capture: Capture) -> Actor:
     """Return the author: by the address the page gives, else by the site and a hash of the name."""
     parts = urlsplit(base)
-    site = f"{parts.scheme}://{parts.netloc}/" if base else _ni(capture)
+    site = f"{parts.scheme}://{parts.netloc}/" if base else f"{_ni(capture)}#author"
     for selector in _AUTHOR if chosen.author else ():
         given = _given(tree, selector)
         if given and (address := _web(_join(base, given))):
             return Actor(address, chosen.author, url=address)
     if chosen.author:
-        return Actor(f"{site}#author-{hashlib.sha256(chosen.author.encode()).hexdigest()[:32]}", chosen.author)
+        digest = hashlib.sha256(chosen.author.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        return Actor(f"{site}#author-{digest}" if base else f"{site}-{digest}", chosen.author)
     return Actor(site, chosen.site, url=site if base else "")
 
 

@@ -40,14 +40,15 @@ class Paste:
         head = capture.body[:65536]
         if not head.strip() or (_CONTROLS.search(head) and not head.startswith((b"\xff\xfe", b"\xfe\xff"))):
             return False
-        return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"<") and not _is_json_list(head)
+        start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+        return not start.startswith((b"{", b"<", b"window.YTD.")) and not _is_json_list(head)
 
     def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
         """Yield the author and the posts of each text, in reading order."""
         for capture in captures:
             yield from _parse(capture)
 
-    def anchor(self, capture: Capture) -> str:
+    def anchor(self, capture: Capture) -> str:  # noqa: ARG002  a text names no post
         """Return nothing: a text was asked for as a whole."""
         return ""
 

@@ -98,6 +98,14 @@ class Spool:
         if circles := [self._decoder.decode(data) for (data,) in self._db.execute(_CIRCLES)]:
             yield circles
 
+    def named(self, name: str) -> list[str]:
+        """Return the ids that are ``name`` or end with it after a "/"; the whole id first."""
+        for query in ("id = ?1", "substr(id, -1 - length(?1)) = '/' || ?1"):
+            rows = self._db.execute(f"SELECT DISTINCT id FROM item WHERE {query} ORDER BY id", (name,))  # noqa: S608  two constants
+            if found := [id_ for (id_,) in rows]:
+                return found
+        return []
+
     def conversation(self, id_: str) -> list[Item]:
         """Return the items of the conversation that holds the post ``id_``; empty where there is none."""
         seen: set[str] = set()

@@ -84,7 +84,8 @@ class Store(Reads):
 
         SQLite: freed pages are always overwritten; here the file is built anew and its log emptied. PostgreSQL: its
         tables are built anew, and it keeps no statistics of words (they would hold samples). Its write-ahead log
-        (``pg_wal``), replicas and backups keep old text until the server recycles them: that is its operator's.
+        (``pg_wal``) still holds old text after this (measured) until its segments are used again; so may replicas
+        and backups: these are its operator's.
         Blocks that the file system freed are beyond both.
 
         Raises:

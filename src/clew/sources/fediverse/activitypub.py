@@ -93,10 +93,10 @@ class Outbox:
         if visibility == "direct" or not ref(node.get("id")):
             return
         parent, gap = self._parent(node)
-        if "clew:redacted" in node:
-            yield _tombstone(node, parent, "forgotten", FORGOTTEN)
-        elif visibility == "private":
+        if visibility == "private":
             yield _tombstone(node, parent, "private", "It is shown to followers only")
+        elif "clew:redacted" in node:
+            yield _tombstone(node, parent, "forgotten", FORGOTTEN)
         else:
             yield _post(node, parent, visibility, capture)
         if gap:

@@ -104,8 +104,11 @@ def _quote(status: Object) -> Object | None:
 def _note(note: Object) -> Object:
     kept = {key: note[key] for key in _NOTE if key in note}
     kept["attributedTo"] = ref(note.get("attributedTo"))
-    if visibility_of(note, set()) != "direct":
+    if visibility_of(note, set()) in ("public", "unlisted"):
         kept["to"] = [_AS_PUBLIC]
+    else:  # of who may read it only the author's own lists stay: they tell "followers" from "direct"
+        addresses = (*refs(note.get("to")), *refs(note.get("cc")))
+        kept["to"] = [address for address in addresses if address.startswith(kept["attributedTo"])]
     for key in ("quote", "quoteUri", "quoteUrl", "_misskey_quote"):
         if isinstance(note.get(key), dict):
             kept[key] = note[key]

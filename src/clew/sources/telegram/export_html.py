@@ -137,8 +137,11 @@ def _read(row: _Row, chat: str, sha256: str) -> tuple[Post | Tombstone, str, boo
         visibility="private",
         labels=labels + tuple(_omitted(row.body)),
     )
-    words = bool(content) or row.body.attributes.get("data-clew-words") == "yes"
-    return (forwarded(post, row.origin) if row.origin else post), _kind(row.body), words
+    return (forwarded(post, row.origin) if row.origin else post), _kind(row.body), _has_words(row.body)
+
+
+def _has_words(body: LexborNode) -> bool:
+    return bool(_text(body)[0]) or body.attributes.get("data-clew-words") == "yes"
 
 
 def _missing(row: _Row, chat: str) -> tuple[Tombstone, str, bool]:
@@ -294,7 +297,7 @@ def _stub(row: _Row) -> None:
         "author": row.author,
         "date": (date.attributes.get("title") if date is not None else "") or "",
         "kind": _kind(body),
-        "words": "yes" if _text(body)[0] else "",
+        "words": "yes" if _has_words(body) else "",
         "reply": _parent(body, "").removeprefix("#"),
     }
     _empty(row.node)
@@ -308,9 +311,9 @@ def _strip(row: _Row, quoted: bool) -> None:
     body = row.body
     for node in list(row.node.css(".reactions")):
         node.decompose()
-    if not quoted or body is None:
+    if not quoted or body is None or "data-clew-origin" in body.attributes:
         return
-    kind, words = _kind(body), bool(_text(body)[0])
+    kind, words = _kind(body), _has_words(body)
     for child in list(body.iter(include_text=True)):
         if "reply_to" not in _classes(child):
             child.decompose()

@@ -346,21 +346,26 @@ def redact_chat(chat: dict[str, Any], actors: frozenset[str]) -> dict[str, Any]:
 def redact_record(record: dict[str, Any], actors: frozenset[str], chat: str, names: set[str]) -> dict[str, Any]:
     """Return a message without the text of ``actors``, who are also known by ``names`` here."""
     if record.get("type") == "service":  # never read, and full of names
-        return {key: record[key] for key in ("id", "type") if key in record}
+        return {key: record[key] for key in ("id", "type", "date", "date_unixtime") if key in record}
     if (peer(record.get("from_id")) or chat) in actors:
         return _stub(record, _KEPT) | {"clew:redacted": REDACTED}
-    if "forwarded_from" in record or record.get("forwarded_from_id") is not None:
+    forward = "forwarded_from" in record or record.get("forwarded_from_id") is not None
+    if forward and "clew:removed" not in record:
         name = record.get("forwarded_from") or ""
         origin = _known(actors, peer(record.get("forwarded_from_id")) or named(chat, name))
         if origin in actors or name in names:
-            words = text(record.get("text_entities") or record.get("text"))[0]
-            ours = {"clew:origin": origin, "clew:words": bool(words), "clew:removed": REDACTED, "text": ""}
+            ours = {"clew:origin": origin, "clew:words": _has_words(record), "clew:removed": REDACTED, "text": ""}
             return _stub(record, _KEPT_OF_FORWARD) | ours
     kept = {key: value for key, value in record.items() if key != "reactions"}
     for key in _NAMES:
         if record.get(key) in names:
             del kept[key]
     return kept
+
+
+def _has_words(record: dict[str, Any]) -> bool:
+    said = text(record.get("text_entities") or record.get("text"))[0]
+    return bool(said or record.get("poll") or record.get("clew:words"))
 
 
 def _known(actors: frozenset[str], origin: str) -> str:
@@ -376,6 +381,6 @@ def _stub(record: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
     elif record.get("file"):
         kept["file"] = REDACTED
         kept["media_type"] = record.get("media_type") if record.get("media_type") in _MEDIA else None
-    if text(record.get("text_entities") or record.get("text"))[0] or record.get("poll"):
+    if _has_words(record):
         kept["text"] = REDACTED
     return kept

@@ -119,9 +119,11 @@ def _album(run: list[Message]) -> Post | Tombstone:
     if not posts:
         return run[0].item
     words = next((m.item for m in run if m.text and isinstance(m.item, Post)), posts[0])
+    others = dict.fromkeys(p.capture for p in posts if p.capture != words.capture)
     return msgspec.structs.replace(
         words,
         id=posts[0].id,
+        also_from=tuple(others),
         url=posts[0].url,
         published=posts[0].published,
         updated=max((p.updated for p in posts if p.updated), default=None),

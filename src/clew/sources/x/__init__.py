@@ -72,6 +72,15 @@ class X:
         for archive in archives.values():
             yield from archive.close()
 
+    def anchor(self, capture: Capture) -> str:
+        """Return the id of the one post that was looked up; else nothing."""
+        entries = list(_entries(capture))
+        if len(entries) != 1:
+            return ""
+        status = entries[0].data if isinstance(entries[0].data, Status) else entries[0]
+        is_record = "record" in entries[0].kinds
+        return f"https://x.com/i/status/{status.number}" if status.number and not is_record else ""
+
     def redact(self, capture: Capture, actors: frozenset[str]) -> bytes:
         """Return the body without what these accounts wrote or are called.
 
@@ -126,8 +135,10 @@ def _is_media(capture: Capture) -> bool:
 
 def _is_ours(entry: Entry) -> bool:
     """Tell X's JSON from that of others, by the words that only X uses."""
-    if entry.tweet or entry.note or entry.account:
-        return bool((entry.tweet and entry.tweet.number) or entry.note or entry.account)
+    if (entry.tweet and entry.tweet.number) or entry.note:
+        return True
+    if entry.account and entry.account.account_id:
+        return True
     data = entry.data if isinstance(entry.data, list) else [entry.data] if entry.data else []
     posts = [*data, *many(entry.statuses), *many(entry.tweets)]
     if posts:

@@ -47,8 +47,8 @@ class Archive:
         """``complete``: this is the whole archive, so that a post that is not in it is gone."""
         self.owner = Actor(id=f"ni:///sha-256;{hash_}", outbox=OUTBOX if complete else "")
         self.known = self.announced = False
-        self.notes: defaultdict[int, list[Note]] = defaultdict(list)
-        self.by_post: dict[str, Note] = {}
+        self.notes: defaultdict[int, list[tuple[Note, str]]] = defaultdict(list)
+        self.by_post: dict[str, tuple[Note, str]] = {}
 
     def read(self, entry: Entry, capture: Capture) -> Iterator[Actor | Post | Tombstone]:
         """Take in one record; yield what it tells."""
@@ -65,7 +65,7 @@ class Archive:
         if entry.profile and entry.profile.description and (site := safe(entry.profile.description.website)):
             self.owner = msgspec.structs.replace(self.owner, also_known_as=(site,))
         if entry.note:
-            self._keep(entry.note)
+            self._keep(entry.note, capture.sha256)
         if entry.tweet:
             yield from self.close()
             yield from self._posts(entry.tweet, capture)
@@ -77,17 +77,20 @@ class Archive:
             yield self.owner
 
     def _posts(self, status: Status, capture: Capture) -> Iterator[Post | Tombstone]:
-        joined = msgspec.structs.replace(status, note_tweet=self._note(status) or status.note_tweet)
+        note, digest = self._note(status) or (status.note_tweet, "")
+        joined = msgspec.structs.replace(status, note_tweet=note)
         entry = Entry(statuses=[joined])
         page = Page([entry], capture, owner=self.owner.id, folder=folder(capture.member) if capture.archive else "")
         for item in page.items():
+            if digest and isinstance(item, Post) and item.id.endswith(f"/{status.number}"):
+                item = msgspec.structs.replace(item, also_from=(digest,))
             if isinstance(item, Post) and self.owner.preferred_username and item.attributed_to == self.owner.id:
                 url = f"{self.owner.url}/status/{item.id.rpartition('/')[2]}"
                 yield msgspec.structs.replace(item, url=url)
             elif not isinstance(item, Actor):
                 yield item
 
-    def _keep(self, archived: ArchivedNote) -> None:
+    def _keep(self, archived: ArchivedNote, digest: str) -> None:
         made = moment(archived.created_at)
         if not archived.core or not archived.core.text:
             return
@@ -98,22 +101,23 @@ class Archive:
             hashtags=_entities(core.hashtags),
             cashtags=_entities(core.cashtags),
         )
-        note = Note(core.text, entities)
+        note = (Note(core.text, entities), digest)
         if number := digits(archived.tweet_id):
             self.by_post[number] = note
         elif made:
             self.notes[int(made.timestamp())].append(note)
 
-    def _note(self, status: Status) -> Note | None:
+    def _note(self, status: Status) -> tuple[Note, str] | None:
         if status.number in self.by_post or not self.notes:
             return self.by_post.get(status.number)
         made = moment(status.created_at)
         if made is None or status.redacted:
             return None
         second = int(made.timestamp())
-        near = (at for gap in range(_SECONDS + 1) for at in (second - gap, second + gap))
+        times = (at for gap in range(_SECONDS + 1) for at in (second - gap, second + gap))
+        near = (found for at in times for found in self.notes.get(at, ()))
         text = status.full_text or status.text or ""
-        return next((note for at in near for note in self.notes.get(at, ()) if _starts(text, note.text)), None)
+        return next((found for found in near if _starts(text, found[0].text)), None)
 
 
 def folder(member: str) -> str:

@@ -1,0 +1,94 @@
+"""What is sent to the served site, in a folder of its own while it is read and its sender chooses from it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from clew import flow
+from clew.config import Limits
+from clew.errors import ClewError, InputError
+from clew.model import Capture
+from clew.reading import Reading
+
+_HELD = 8  # senders who may be choosing at once; the one who waits longest makes room
+
+
+class Upload:
+    """A file or a paste that was sent. Close it."""
+
+    def __init__(self, author: str, published: str, limits: Limits) -> None:
+        self._author, self._published, self._limits = author, published, limits
+        self._folder = tempfile.TemporaryDirectory(prefix="clew-upload-")
+        self._given: Path | Capture = Path(self._folder.name) / "upload"
+
+    def paste(self, capture: Capture) -> Upload:
+        """Take a pasted text."""
+        self._given = capture
+        return self
+
+    def file(self, sent: BinaryIO, name: str) -> Upload:
+        """Take a file; of its name only what is harmless is kept."""
+        harmless = re.sub(r"[^A-Za-z0-9._-]+", "-", name.replace("\\", "/").rpartition("/")[2])
+        self._given = Path(self._folder.name) / (harmless.lstrip(".-")[-80:] or "upload")
+        with self._given.open("wb") as file:
+            shutil.copyfileobj(sent, file)
+        return self
+
+    @contextmanager
+    def opened(self) -> Iterator[Reading]:
+        """Read it. Errors name the file, but not where it lies on this machine."""
+        try:
+            with flow.opened(
+                self._given, author=self._author, published=self._published, limits=self._limits
+            ) as reading:
+                yield reading
+        except ClewError as error:
+            error.subject = error.subject.replace(f"{self._folder.name}/", "")
+            raise
+
+    def close(self) -> None:
+        """Remove it from the disk."""
+        self._folder.cleanup()
+
+
+class Uploads:
+    """Uploads whose senders are choosing among their threads, by a token that only the sender knows."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, Upload] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def hold(self, upload: Upload) -> str:
+        """Keep an upload and return its token."""
+        token = secrets.token_urlsafe(24)
+        with self._lock:
+            self._held[token] = upload
+            oldest = self._held.popitem(last=False)[1] if len(self._held) > _HELD else None
+        if oldest:
+            oldest.close()
+        return token
+
+    @contextmanager
+    def taken(self, token: str) -> Iterator[Upload]:
+        """Give the upload back, for the last time.
+
+        Raises:
+            InputError: it is not held any more.
+        """
+        with self._lock:
+            upload = self._held.pop(token, None)
+        if upload is None:
+            raise InputError("The file is not held any more", "", "Send it again")
+        try:
+            yield upload
+        finally:
+            upload.close()
