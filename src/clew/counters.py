@@ -1,47 +1,55 @@
 """Counters in posts ("3/", "(3/7)", "5.", "end/"): found by form, believed only where their sequence proves them.
 
 A form alone proves nothing: "on 9/11", "24/7" and "1/3 of the regions" have it too. So every candidate at the head
-or the tail of a text is collected, and the one chain that counts upward through the texts is taken, if any.
+or the tail of a text is collected, and the one chain that counts upward through the texts is taken, if any. What is
+not of one piece with its neighbours (a fraction among bare numbers, another total) is no part of the chain.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _NUMBER = r"(?P<n>\d{1,4})"
-_TOTAL = r"(?:(?P<of>\d{1,4})|[nNxX?∞]|(?P<last>end|END|fin|FIN))"
+_TOTAL = r"(?:(?P<of>\d{1,4})|[nNxX?∞]|(?P<last>end|END|fin|FIN))(?![\w/%]|[-.,:]\w)"
 _FORMS = {
-    "slash": rf"[(\[]?{_NUMBER}\s?/(?:\s?{_TOTAL}(?![\w/]))?[)\]]?",
+    "slash": rf"[(\[]?{_NUMBER}(?P<gap>\s)?/(?:(?(gap)\s?|){_TOTAL})?[)\]]?",
     "bracket": rf"[(\[]{_NUMBER}[)\]]",
     "of": rf"[(\[]?{_NUMBER} of (?P<of>\d{{1,4}})\b[)\]]?",
     "point": rf"{_NUMBER}[.)](?=\s|$)",
     "keycap": r"(?:🔟|(?P<keycap>(?:\d\ufe0f?\u20e3)+))",
 }
+_SELF_EVIDENT = ("slash", "of")  # the other forms number lists as well
 _THREAD = r"(?:🧵\s*)?"
 _HEADS = [
     (style, re.compile(rf"\s*(?:@[\w.-]+\s+)*(?P<mark>{_THREAD}{form}(?:\s*🧵)?)(?![\d/])"))
     for style, form in _FORMS.items()
 ]
-_TAIL_END = r"(?P<rest>(?:\s+https?://\S+)*\s*)"
+_TAIL_END = r"(?P<rest>(?:\s+https?://\S+|\s+#\w+|\s*(?:[👇🔽]|[⬇⤵➡]\ufe0f?))*\s*)"
 _TAILS = [
-    (style, re.compile(rf"(?<![\w/])(?<!\d[.,])(?P<mark>{_THREAD}{form}(?:\s*🧵)?){_TAIL_END}$"))
+    (style, re.compile(rf"(?<![\w/])(?<!\d[.,])(?P<mark>{_THREAD}{form}(?:\s*🧵)?){_TAIL_END}\Z"))
     for style, form in _FORMS.items()
     if style != "point"
 ]
-_LAST_WORD = r"(?:end|fin|ende|fine|конец|кінець)"
+_LAST_WORD = r"(?:end|fin|ende|конец|кінець)"
+_LAST_SLASH = rf"[(\[]?(?:/\s?(?:{_LAST_WORD}|fine)|(?:{_LAST_WORD}|fine)\s?/)[)\]]?"
 _LASTS = [
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        rf"(?<!\S)(?P<mark>[(\[]?(?:/\s?{_LAST_WORD}|{_LAST_WORD}\s?/)[)\]]?){_TAIL_END}$",
-        rf"(?<!\S)(?P<mark>[(\[]{_LAST_WORD}[)\]]){_TAIL_END}$",
-        rf"(?:^|\n)(?P<mark>{_LAST_WORD}\.?){_TAIL_END}$",
-        rf"^\s*(?P<mark>[(\[]?(?:/\s?{_LAST_WORD}|{_LAST_WORD}\s?/)[)\]]?)(?=\s)",
+        rf"(?<!\S)(?P<mark>{_LAST_SLASH}){_TAIL_END}\Z",
+        rf"(?<!\S)(?P<mark>[(\[]{_LAST_WORD}[)\]]){_TAIL_END}\Z",
+        rf"(?:^|\n)(?P<mark>(?:end|fin|конец|кінець)\.?){_TAIL_END}\Z",
+        rf"^\s*(?P<mark>{_LAST_SLASH})(?=\s)",
     )
 ]
+_SIGN = re.compile(rf"\s*(?P<head>🧵)|(?<!🧵)(?P<tail>🧵){_TAIL_END}\Z")
+_HINT = re.compile(r"\d|🔟")
 _WINDOW = 600  # a counter stands in the first or the last characters of a text; mentions and links may be around it
 _JUMP = 40  # how far a believed sequence may jump, for posts that are missing
+_LATE = 5  # so many counters prove a sequence that starts where no thread starts
+_LAST_LINES = 60  # how far below the last number of a paste its "end/" is looked for
 
 
 class Mark(NamedTuple):
@@ -50,6 +58,7 @@ class Mark(NamedTuple):
     start: int
     end: int
     number: int
+    """0 where it is no number: "end/", "🧵"."""
     total: int
     """The announced number of posts; 0 where none is."""
     style: str
@@ -57,6 +66,8 @@ class Mark(NamedTuple):
     """"head" or "tail"."""
     last: bool = False
     """It says that it is the last one ("end/", "7/end")."""
+    apart: bool = False
+    """It stands in brackets, with a 🧵, or alone on its line."""
 
 
 class Jump(NamedTuple):
@@ -94,6 +105,12 @@ class _Link(NamedTuple):
     before: _Link | None
 
 
+_Key = tuple[int, str, str, int]
+_Best = dict[_Key, _Link]
+"""The best chain that ends with (number, style, place, total); total -1 is any."""
+_ANY = -1
+
+
 def find(texts: Sequence[str], *, sparse: bool = False) -> Counters:
     """Return the counters that the sequence of ``texts`` proves.
 
@@ -101,63 +118,119 @@ def find(texts: Sequence[str], *, sparse: bool = False) -> Counters:
         texts: the posts in reading order; "" for one that is missing.
         sparse: texts are lines of which only some end a post (a paste), not posts.
     """
-    best: dict[int, _Link] = {}
-    for index, text in enumerate(texts):
-        links = [_extend(best, index, mark) for mark in candidates(text)]
-        for link in links:
-            held = best.get(link.mark.number)
-            if held is None or link.score > held.score:
-                best[link.mark.number] = link
-    chain = _unwind(max(best.values(), key=lambda link: (link.score, -link.at), default=None))
-    if not _proves(chain, len(texts), sparse):
+    chain = _chain(texts, sparse)
+    if not chain:
         return Counters({})
     marks: dict[int, tuple[Mark, ...]] = {link.at: (link.mark,) for link in chain}
     last = _add_last(marks, texts, sparse)
     totals = [link.mark.total for link in chain if link.mark.total]
     total = max(sorted(set(totals)), key=totals.count) if totals else 0
-    counters = Counters(marks, (), total, last)
+    if not sparse:
+        _add_sign(marks, texts[0])
+    counters = Counters(dict(sorted(marks.items())), (), total, last)
     return counters if sparse else counters._replace(jumps=tuple(_jumps(counters, len(texts))))
+
+
+def self_evident(counters: Counters) -> bool:
+    """Say whether most counters have a form that numbers posts only, not also the items of a list."""
+    marks = [mark for marks in counters.marks.values() for mark in marks if mark.number]
+    return sum(mark.style in _SELF_EVIDENT for mark in marks) * 2 > len(marks)
 
 
 def candidates(text: str) -> list[Mark]:
     """Return everything at the head or the tail of ``text`` that has the form of a counter."""
-    found = []
-    cut, head = max(0, len(text) - _WINDOW), text[:_WINDOW]
-    for style, pattern in _HEADS:
-        if match := pattern.match(head):
-            found.append(_mark(match, style, "head", 0))
-    for style, pattern in _TAILS:
-        if match := pattern.search(text[cut:]):
-            found.append(_mark(match, style, "tail", cut))
-    return [mark for mark in found if not mark.total or mark.number <= mark.total]
+    found: list[Mark | None] = []
+    cut = max(0, len(text) - _WINDOW)
+    if _HINT.search(text, 0, _WINDOW):
+        matches = ((style, pattern.match(text, 0, _WINDOW)) for style, pattern in _HEADS)
+        found += [_mark(match, style, "head") for style, match in matches if match]
+    if _HINT.search(text, cut):
+        matches = ((style, pattern.search(text, cut)) for style, pattern in _TAILS)
+        found += [_mark(match, style, "tail") for style, match in matches if match]
+    return [mark for mark in found if mark]
 
 
-def _mark(match: re.Match[str], style: str, place: str, offset: int) -> Mark:
+def _mark(match: re.Match[str], style: str, place: str) -> Mark | None:
+    """Return what was found, or nothing where it cannot count posts: 24/7, 1/0, 11/2022, half a bracket."""
     groups = match.groupdict()
-    if style == "keycap":
-        number = int("".join(c for c in groups["keycap"] if c.isdecimal())) if groups["keycap"] else 10
-    else:
-        number = int(groups["n"])
-    start, end = match.span("mark")
-    total = int(groups.get("of") or 0)
-    return Mark(start + offset, end + offset, number, total, style, place, bool(groups.get("last")))
+    keycap = "".join(c for c in groups.get("keycap") or "" if c.isdecimal())
+    number = int(keycap or groups.get("n") or 10)
+    of = groups.get("of")
+    total = int(of or 0)
+    written = match["mark"].strip("🧵 \t\r\n")
+    bracketed = written[0] in "(["
+    if style != "point" and bracketed != (written[-1] in ")]"):
+        return None
+    if of and (total < number or (number <= 12 and 1900 <= total < 2100)):
+        return None
+    return Mark(
+        *match.span("mark"), number, total, style, place, bool(groups.get("last")), bracketed or _apart(match)
+    )
 
 
-def _extend(best: dict[int, _Link], index: int, mark: Mark) -> _Link:
+def _apart(match: re.Match[str]) -> bool:
+    before = match.string[: match.start("mark")].rpartition("\n")[2]
+    after = match.string[match.end("mark") :].partition("\n")[0]
+    return "🧵" in match["mark"] or not (before.strip() or after.strip())
+
+
+# -- the chain ----------------------------------------------------------------------------------------------------
+
+
+def _chain(texts: Sequence[str], sparse: bool) -> list[_Link]:
+    """Return the best chain that is proof, or nothing."""
+    best: _Best = {}
+    for index, text in enumerate(texts):
+        links = [_extend(best, index, mark, sparse) for mark in candidates(text)] if text else []
+        for link in links:
+            key = _key(link.mark)
+            for slot in (key, (*key[:3], _ANY)):
+                if slot not in best or link.score >= best[slot].score:
+                    best[slot] = link
+    tops: dict[tuple[str, str], _Link] = {}
+    for (_, style, place, _total), link in best.items():
+        held = tops.get((style, place))
+        if held is None or link.score > held.score:
+            tops[style, place] = link
+    for top in sorted(tops.values(), key=lambda link: -link.score):
+        chain = _unwind(top)
+        if _proves(chain, texts, sparse):
+            return chain
+    return []
+
+
+def _key(mark: Mark) -> _Key:
+    return mark.number, mark.style, mark.place, mark.total
+
+
+def _extend(best: _Best, index: int, mark: Mark, sparse: bool) -> _Link:
     """Return the best chain that ends with ``mark``: one step up is worth most, a jump little."""
-    start = 1.5 if mark.number <= 2 else 1.0
-    top = _Link(start, 1, 0, index, mark, None)
-    for step in range(1, min(_JUMP, mark.number) + 1):
-        before = best.get(mark.number - step)
-        if before is None or before.at == index:
-            continue
+    top = _Link(1.5 if mark.number <= 2 else 1.0, 1, 0, index, mark, None)
+    for before in _before(best, mark):
+        step = mark.number - before.mark.number
+        between = not sparse and step == index - before.at  # the posts between have the numbers between
+        counted = step == 1 or between
         same = 0.2 * (before.mark.place == mark.place) + 0.1 * (before.mark.style == mark.style)
-        score = before.score + (1.0 if step == 1 else 0.3) + same
+        near = 0.05 * (before.at == index - 1) + 0.05 * (before.mark.total == mark.total)
+        score = before.score + (1.0 if counted else 0.3) + same + near
         if score > top.score:
-            top = _Link(score, before.length + 1, before.steps + (step == 1), index, mark, before)
-        if step == 1:
-            break
+            top = _Link(score, before.length + 1, before.steps + counted, index, mark, before)
     return top
+
+
+def _before(best: _Best, mark: Mark) -> Iterator[_Link]:
+    """Yield the chains that ``mark`` may continue: one below it in any form, else a jump in its own form."""
+    number, style, place, total = _key(mark)
+    forms = ((s, p) for s in _FORMS for p in ("head", "tail") if s == style or p == place)
+    near = [link for s, p in forms if (link := best.get((number - 1, s, p, total)))]
+    drifted = best.get((number - 1, style, place, _ANY))
+    announced = drifted and drifted.length == 1 and number == 2 and drifted.mark.apart  # "(1/12)", then "2/"
+    if drifted and (announced or (drifted.mark.total and total)):
+        near.append(drifted)
+    yield from near
+    jumps = (best.get((number - step, style, place, total)) for step in range(2, min(_JUMP, number) + 1))
+    if jump := next(filter(None, jumps), None):
+        yield jump
 
 
 def _unwind(link: _Link | None) -> list[_Link]:
@@ -168,18 +241,39 @@ def _unwind(link: _Link | None) -> list[_Link]:
     return chain[::-1]
 
 
-def _proves(chain: list[_Link], texts: int, sparse: bool) -> bool:
-    if len(chain) < 2:
-        return False
+def _proves(chain: list[_Link], texts: Sequence[str], sparse: bool) -> bool:
     first, last = chain[0], chain[-1]
+    totals = Counter(link.mark.total for link in chain if link.mark.total)
+    common, share = totals.most_common(1)[0] if totals else (0, 0)
+    if totals and (share * 2 <= totals.total() or (share == 1 and len(chain) == totals.total())):
+        return False
     if not sparse and len(chain) * 2 < last.at - first.at + 1:
         return False
-    if len(chain) == 2:
-        whole = texts == 2 and first.mark.number == 1 and first.mark.style != "point"
-        return last.steps == 1 and (first.mark.total == last.mark.total > 0 or (whole and not sparse))
-    if first.mark.style == "point" and first.mark.number > 2:
+    if first.mark.number > _JUMP and (len(chain) < _LATE or first.mark.number > 999):
         return False
-    return last.steps >= 2 and last.steps * 3 >= (len(chain) - 1) * 2
+    if len(chain) == 2:
+        return bool(last.steps) and _proves_two(first, last, texts, sparse)
+    if last.steps < 2 or last.steps * 3 < (len(chain) - 1) * 2:
+        return False
+    plain = first.mark.style == "slash" and not common
+    if sparse:
+        return plain or first.mark.number <= 2 or len(chain) >= _LATE
+    if first.mark.style not in _SELF_EVIDENT:
+        return (first.mark.style != "point" or first.mark.number <= 2) and len(chain) * 3 >= len(texts) * 2
+    return plain or first.mark.number <= 2 or len(chain) * 2 >= len(texts)
+
+
+def _proves_two(first: _Link, last: _Link, texts: Sequence[str], sparse: bool) -> bool:
+    """Two counters prove a thread of two, or the end of one; alone among many posts they prove nothing."""
+    if first.mark.total:
+        whole = first.mark.number == 1 and last.mark.number == last.mark.total
+        return first.mark.total == last.mark.total and (whole or (len(texts) <= 3 and not sparse))
+    ended = last.at == len(texts) - 2 and any(_lasts(texts[-1]))
+    whole = not sparse and first.at == 0 and (last.at == len(texts) - 1 or ended)
+    return whole and first.mark.number == 1 and first.mark.style == "slash"
+
+
+# -- what a proven chain brings along -----------------------------------------------------------------------------
 
 
 def _add_last(marks: dict[int, tuple[Mark, ...]], texts: Sequence[str], sparse: bool) -> str:
@@ -188,21 +282,36 @@ def _add_last(marks: dict[int, tuple[Mark, ...]], texts: Sequence[str], sparse: 
     number = marks[index][0]
     if number.last:
         return texts[index][number.start : number.end]
-    for after in range(index, len(texts) if sparse else min(index + 2, len(texts))):
-        cut = max(0, len(texts[after]) - _WINDOW)
-        for match in filter(None, (pattern.search(texts[after][cut:]) for pattern in _LASTS)):
-            start, end = match.start("mark") + cut, match.end("mark") + cut
-            if after != index or start >= number.end or end <= number.start:
-                mark = Mark(start, end, 0, 0, "slash", "tail", last=True)
+    for after in range(index, min(index + (_LAST_LINES if sparse else 2), len(texts))):
+        for mark in _lasts(texts[after]):
+            if after != index or mark.start >= number.end or mark.end <= number.start:
                 marks[after] = tuple(sorted((*marks.get(after, ()), mark)))
-                return match["mark"]
+                return texts[after][mark.start : mark.end]
     return ""
+
+
+def _lasts(text: str) -> Iterator[Mark]:
+    cut = max(0, len(text) - _WINDOW)
+    for match in filter(None, (pattern.search(text, cut) for pattern in _LASTS)):
+        yield Mark(*match.span("mark"), 0, 0, "slash", "tail", last=True)
+
+
+def _add_sign(marks: dict[int, tuple[Mark, ...]], text: str) -> None:
+    """Add the lone 🧵 with which the first post of a numbered thread says that it is one."""
+    cut = max(0, len(text) - _WINDOW)
+    match = _SIGN.match(text) or _SIGN.search(text, cut)
+    if match and match.lastgroup:
+        place = "head" if match["head"] else "tail"
+        start, end = match.span(place)
+        held = marks.get(0, ())
+        if all(end <= mark.start or mark.end <= start for mark in held):
+            marks[0] = tuple(sorted((*held, Mark(start, end, 0, 0, "sign", place))))
 
 
 def _jumps(counters: Counters, texts: int) -> list[Jump]:
     jumps = []
     at, number, label = -1, 0, ""
-    for index, marks in sorted(counters.marks.items()):
+    for index, marks in counters.marks.items():
         mark = next((mark for mark in marks if mark.number), None)
         if mark is None:
             continue

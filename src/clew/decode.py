@@ -37,9 +37,8 @@ def plain(capture: Capture) -> str:
     Raises:
         ParseError: the bytes are not in that encoding.
     """
-    encoding = next((name for bom, name in _BOMS if capture.body.startswith(bom)), "utf-8")
     try:
-        return capture.body.decode(encoding)
+        return capture.body.decode(encoding(capture.body))
     except UnicodeDecodeError as error:
         raise ParseError(
             "This is not text in UTF-8",
@@ -48,6 +47,11 @@ def plain(capture: Capture) -> str:
             url=capture.url,
             at=f"byte {error.start}",
         ) from error
+
+
+def encoding(body: bytes) -> str:
+    """Return the encoding that a byte order mark names, else UTF-8."""
+    return next((name for bom, name in _BOMS if body.startswith(bom)), "utf-8")
 
 
 def load(capture: Capture, type_: type[T] | Any = Any) -> T:

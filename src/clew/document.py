@@ -7,29 +7,24 @@ twice at a border, the link that stands for a picture or quote shown beside it, 
 from __future__ import annotations
 
 import re
-import tomllib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import NamedTuple
 
-from clew import counters
+from clew import counters, seams
 from clew.model import Block, BlockType, Document, Item, Post, Span, SpanType, Thread
 from clew.text import first_words
 
 VERSION = 1
-_BLANK = re.compile(r"\n(?:[^\S\n]*\n)+")
-_BULLET = re.compile(r"^[^\S\n]*[•◦▪▫◽◾‣⁃∙]\ufe0f?\s", re.MULTILINE)
+_BLANK = re.compile(r"(?:\r\n?|\n)(?:[^\S\r\n]*(?:\r\n?|\n))+")
+_BULLET = re.compile(r"^[^\S\n]*[•◦▪▫▽◽◾‣⁃∙]\ufe0f?\s", re.MULTILINE)
 _BLOCK_FACETS: dict[str, BlockType] = {
     "blockquote": "blockquote",
     "pre": "pre",
     "heading": "heading",
     "item": "item",
 }
-_CLOSERS = "\"'”’»›)]}*_"
-_PUNCTUATION = ",.;:!?…"
-_MOST_REPEATED = 6  # words; longer repetitions are the author's
 
 
 class _Slice(NamedTuple):
@@ -47,8 +42,16 @@ class _Paragraph(NamedTuple):
     slices: list[_Slice]
 
 
-Hidden = dict[tuple[str, int, int], SpanType]
-"""What is left out: (post id, start, end) -> why."""
+class _Cut(NamedTuple):
+    """A range of a post that is left out, and why."""
+
+    start: int
+    end: int
+    type: SpanType
+
+
+Hidden = dict[str, list[_Cut]]
+"""What is left out of each post, in order, without overlap."""
 
 
 def stitch(thread: Thread) -> Document:
@@ -59,7 +62,7 @@ def stitch(thread: Thread) -> Document:
     writer = _Writer()
     writer.write(thread.items, "")
     for run in (*thread.branches, *thread.asides):
-        writer.write(run.items, run.items[0].id)
+        writer.write(run.items, run.items[0].id if run.items else "")
     return Document(thread.id, "".join(writer.parts), tuple(writer.blocks), tuple(writer.spans))
 
 
@@ -80,10 +83,15 @@ class _Writer:
         self.done: set[str] = set()  # a post is written once, even where malformed input has it in two runs
 
     def write(self, items: Sequence[Item], part: str) -> None:
-        items = [item for item in items if item.id not in self.done]
-        hidden: Hidden = {}
+        fresh: dict[str, Item] = {}
+        for item in items:
+            if item.id not in self.done:
+                fresh.setdefault(item.id, item)
+        self.done.update(fresh)
+        items, hidden = list(fresh.values()), Hidden()
         paragraphs = _join_seams(items, hidden)
-        starts = len(self.spans)
+        shown: list[Span] = []
+        place = self.length
         for paragraph in paragraphs:
             self.put("\n\n" if self.blocks else "")
             begin = self.length
@@ -91,12 +99,11 @@ class _Writer:
                 self.put(_glue(before, piece))
                 start = self.length
                 self.put(piece.text)
-                self.spans.append(Span(start, self.length, piece.post.id, piece.start, piece.end))
+                shown.append(Span(start, self.length, piece.post.id, piece.start, piece.end))
             sources = tuple(dict.fromkeys(piece.post.id for piece in paragraph.slices))
             self.blocks.append(Block(begin, self.length, paragraph.type, sources, part))
         posts = [item for item in items if isinstance(item, Post)]
-        self.spans[starts:] = _complete(posts, self.spans[starts:], hidden, self.length)
-        self.done.update(item.id for item in items)
+        self.spans += _complete(posts, shown, hidden, shown[0].start if shown else place)
 
     def put(self, text: str) -> None:
         self.parts.append(text)
@@ -110,63 +117,72 @@ def _glue(before: _Slice | None, piece: _Slice) -> str:
     return " "
 
 
-def _complete(posts: Sequence[Post], shown: Sequence[Span], hidden: Hidden, end: int) -> list[Span]:
-    """Return the spans of ``posts``, with those for everything that is not shown, in source order."""
+def _complete(posts: Sequence[Post], shown: Sequence[Span], hidden: Hidden, place: int) -> Iterator[Span]:
+    """Yield the spans of ``posts``, with those for everything that is not shown, in source order."""
     by_post: dict[str, list[Span]] = {post.id: [] for post in posts}
     for span in shown:
         by_post[span.source].append(span)
-    reasons: dict[str, list[tuple[int, int, SpanType]]] = {post.id: [] for post in posts}
-    for (id_, start, stop), why in sorted(hidden.items()):
-        reasons[id_].append((start, stop, why))
-    spans: list[Span] = []
-    place = shown[0].start if shown else end
     for post in posts:
-        at = 0
+        at, cuts = 0, hidden[post.id]
         for span in by_post[post.id]:
-            spans += (*_left_out(post.id, at, span.source_start, place, reasons[post.id]), span)
+            yield from _left_out(post.id, at, span.source_start, place, cuts)
+            yield span
             at, place = span.source_end, span.end
-        spans += _left_out(post.id, at, len(post.content), place, reasons[post.id])
-    return spans
+        yield from _left_out(post.id, at, len(post.content), place, cuts)
 
 
-def _left_out(
-    post: str, start: int, end: int, place: int, reasons: Iterable[tuple[int, int, SpanType]]
-) -> Iterator[Span]:
-    for low, high, why in reasons:
-        if low >= end or high <= start:
-            continue
+def _left_out(post: str, start: int, end: int, place: int, cuts: Sequence[_Cut]) -> Iterator[Span]:
+    for low, high, why in _within(cuts, start, end):
         if start < low:
             yield Span(place, place, post, start, low, "space")
-        yield Span(place, place, post, max(start, low), min(end, high), why)
-        start = min(end, high)
+        yield Span(place, place, post, low, high, why)
+        start = high
     if start < end:
         yield Span(place, place, post, start, end, "space")
+
+
+def _within(cuts: Sequence[_Cut], start: int, end: int) -> Iterator[_Cut]:
+    """Yield the parts of ``cuts`` between ``start`` and ``end``."""
+    for index in range(max(0, bisect_right(cuts, start, key=lambda cut: cut.start) - 1), len(cuts)):
+        low, high, why = cuts[index]
+        if low >= end:
+            return
+        if high > start:
+            yield _Cut(max(start, low), min(end, high), why)
 
 
 # -- paragraphs of one post ---------------------------------------------------------------------------------------
 
 
-def _paragraphs(post: Post, hidden: Hidden) -> list[_Paragraph]:
-    blocks = [facet for facet in post.facets if facet.type in _BLOCK_FACETS]
-    blind = sorted((start, end) for id_, start, end in hidden if id_ == post.id)
+def _paragraphs(post: Post, cuts: Sequence[_Cut]) -> list[_Paragraph]:
     found = []
-    for start, end in _pieces(post, [border for f in blocks for border in (f.start, f.end)]):
-        covering = [f.type for f in blocks if f.start <= start and end <= f.end]
-        kind: BlockType = next((_BLOCK_FACETS[name] for name in _BLOCK_FACETS if name in covering), "paragraph")
+    for start, end, kind in _pieces(post):
         for low, high, type_ in _items(post.content, start, end, kind):
-            slices = [_Slice(post, *cut) for cut in _visible(post.content, low, high, blind)]
+            slices = [_Slice(post, *visible) for visible in _visible(post.content, low, high, cuts)]
             if slices:
                 found.append(_Paragraph(type_, slices))
     return found
 
 
-def _pieces(post: Post, borders: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the stretches between blank lines and between the borders of block marks."""
-    pre = [(facet.start, facet.end) for facet in post.facets if facet.type == "pre"]
-    blanks = [match.start() for match in _BLANK.finditer(post.content)]
-    inner = (at for at in blanks if not any(start < at < end for start, end in pre))
-    cuts = sorted({0, len(post.content), *borders, *inner})
-    yield from pairwise(cuts)
+def _pieces(post: Post) -> Iterator[tuple[int, int, BlockType]]:
+    """Yield the stretches between blank lines and between the borders of block marks, with what they are."""
+    length = len(post.content)
+    steps: dict[int, list[tuple[str, int]]] = {}  # at each border: which mark opens (1) or closes (-1)
+    for facet in post.facets:
+        start, end = max(0, facet.start), min(facet.end, length)
+        if facet.type in _BLOCK_FACETS and start < end:
+            steps.setdefault(start, []).append((facet.type, 1))
+            steps.setdefault(end, []).append((facet.type, -1))
+    blanks = (match.start() for match in _BLANK.finditer(post.content))
+    active = dict.fromkeys(_BLOCK_FACETS, 0)
+    begin = 0
+    for here, there in pairwise(sorted({0, length, *steps, *blanks})):
+        for name, step in steps.get(here, ()):
+            active[name] += step
+        kind: BlockType = next((_BLOCK_FACETS[name] for name in _BLOCK_FACETS if active[name]), "paragraph")
+        if there in steps or there == length or not active["pre"]:  # blank lines do not part what is set as it is
+            yield begin, there, kind
+            begin = there
 
 
 def _items(content: str, start: int, end: int, kind: BlockType) -> Iterator[tuple[int, int, BlockType]]:
@@ -184,14 +200,13 @@ def _items(content: str, start: int, end: int, kind: BlockType) -> Iterator[tupl
         yield low, high, "item" if kind == "paragraph" else kind
 
 
-def _visible(content: str, start: int, end: int, blind: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return what of a stretch is shown: without the ``blind`` ranges, trimmed, single white space between."""
-    cuts = []
-    for low, high in (*blind, (end, end)):
-        if low >= start and high <= end:
-            cuts.append((start, low))
-            start = high
-    trimmed = [_trim(content, low, high) for low, high in cuts]
+def _visible(content: str, start: int, end: int, cuts: Sequence[_Cut]) -> list[tuple[int, int]]:
+    """Return what of a stretch is shown: without the ``cuts``, trimmed."""
+    ranges = []
+    for low, high, _ in _within(cuts, start, end):
+        ranges.append((start, low))
+        start = high
+    trimmed = [_trim(content, low, high) for low, high in (*ranges, (start, end))]
     return [(low, high) for low, high in trimmed if low < high]
 
 
@@ -207,96 +222,60 @@ def _join_seams(items: Sequence[Item], hidden: Hidden) -> list[_Paragraph]:
     """Return the paragraphs of a line of posts, those of a sentence that runs over a border joined."""
     counted = counters.find([item.content if isinstance(item, Post) else "" for item in items])
     jumped = {jump.at for jump in counted.jumps}
-    joined: list[_Paragraph] = []
-    whole = False  # nothing is missing between the last paragraph and the next post
+    parted: list[tuple[int, Post, list[_Paragraph]]] = []
     for index, item in enumerate(items):
-        if not isinstance(item, Post):
-            whole = False
-            continue
-        _hide(item, counted.marks.get(index, ()), hidden)
-        paragraphs = _paragraphs(item, hidden)
-        if paragraphs and joined and whole and index not in jumped and _runs_on(joined[-1], paragraphs[0]):
+        if isinstance(item, Post):
+            hidden[item.id] = _hide(item, counted.marks.get(index, ()))
+            parted.append((index, item, _paragraphs(item, hidden[item.id])))
+    how = _manner(parted)
+    joined: list[_Paragraph] = []
+    before, warned = -1, ""
+    for index, post, paragraphs in parted:
+        whole = before == index - 1 and index not in jumped and post.summary == warned
+        if paragraphs and joined and whole and _runs_on(joined[-1], paragraphs[0], how):
             first = paragraphs.pop(0)
-            slices = _fold_repeat(joined[-1].slices[-1], first.slices, hidden)
-            joined[-1].slices.extend(slices)
+            joined[-1].slices.extend(_fold_repeat(joined[-1].slices[-1], first.slices, hidden, how))
         joined += paragraphs
-        whole = True
+        before, warned = index, post.summary
     return joined
 
 
-def _hide(post: Post, marks: Iterable[counters.Mark], hidden: Hidden) -> None:
-    for mark in marks:
-        hidden[post.id, mark.start, mark.end] = "counter"
-    taken = [(mark.start, mark.end) for mark in marks]
-    for facet in post.facets:
-        shown_beside = (facet.type == "media" and post.attachments) or (facet.type == "quote" and post.quote)
-        free = all(facet.end <= start or end <= facet.start for start, end in taken)
-        if shown_beside and free and (post.id, facet.start, facet.end) not in hidden:
-            hidden[post.id, facet.start, facet.end] = "link"
-            taken.append((facet.start, facet.end))
+def _manner(parted: Iterable[tuple[int, Post, Sequence[_Paragraph]]]) -> seams.Manner:
+    posts = [(post, paragraphs) for _, post, paragraphs in parted]
+    texts = [piece.text for _, paragraphs in posts for paragraph in paragraphs for piece in paragraph.slices]
+    return seams.manner(texts, (lang for post, _ in posts for lang in post.langs))
 
 
-def _runs_on(left: _Paragraph, right: _Paragraph) -> bool:
+def _hide(post: Post, marks: Iterable[counters.Mark]) -> list[_Cut]:
+    """Return what of a post is not prose: its counters, and links to what is shown beside the text."""
+    cuts = [_Cut(mark.start, mark.end, "counter") for mark in marks]
+    taken, length = list(cuts), len(post.content)
+    last = 0
+    for facet in sorted(post.facets, key=lambda facet: (facet.start, -facet.end)):
+        start, end = max(0, facet.start), min(facet.end, length)
+        beside = (facet.type == "media" and post.attachments) or (facet.type == "quote" and post.quote)
+        if beside and last <= start < end and all(end <= cut.start or cut.end <= start for cut in taken):
+            cuts.append(_Cut(start, end, "link"))
+            last = end
+    return sorted(cuts)
+
+
+def _runs_on(left: _Paragraph, right: _Paragraph, how: seams.Manner) -> bool:
     """Say whether the sentence at the end of ``left`` goes on at the start of ``right``."""
     if left.type != "paragraph" or right.type != "paragraph":
         return False
-    return runs_on(left.slices[-1].text, right.slices[0].text)
+    return seams.runs_on(left.slices[-1].text, right.slices[0].text, how)
 
 
-def runs_on(left: str, right: str) -> bool:
-    """Say whether a sentence that stands at the end of ``left`` goes on at the start of ``right``."""
-    last, first, second = left.split()[-1], *[*right.split(maxsplit=2), ""][:2]
-    if _is_link(last) or _is_link(first) or not any(c.isalnum() for c in first):
-        return False
-    if _repeated(left, right):
-        return True
-    words = _words()
-    opening = first.strip("\"'“”‘’«»(").casefold()
-    ends = last.rstrip(_CLOSERS)[-1:]
-    if ends and ends in ".!?…。！？":
-        return last.endswith("..") and opening in words["reason"]
-    if ends == ":":
-        return False
-    if (ends and ends in ",;–—-(，、") or last.casefold().lstrip("\"'“‘«(") in words["open"]:
-        return True
-    if first[0].islower():
-        return not (opening in words["clause"] and second[:1].islower())
-    return opening in words["onward"]  # a capital alone proves no new sentence
-
-
-def _is_link(token: str) -> bool:
-    return token.casefold().startswith(("http://", "https://", "www."))
-
-
-@cache
-def _words() -> dict[str, frozenset[str]]:
-    """Return the words of seams.toml, all languages together."""
-    tables = tomllib.loads((files("clew") / "seams.toml").read_text("utf-8"))
-    return {
-        name: frozenset(word for table in tables.values() for word in table.get(name, "").split())
-        for name in ("open", "clause", "onward", "reason")
-    }
-
-
-def _repeated(left: str, right: str) -> int:
-    """Return how many words the end of ``left`` and the start of ``right`` have twice."""
-    ends, starts = left.split()[-_MOST_REPEATED:], right.split(maxsplit=_MOST_REPEATED)[:_MOST_REPEATED]
-    for count in range(min(len(ends), len(starts)), 0, -1):
-        tail, head = ends[-count:], starts[:count]
-        spoken = all(any(c.isalpha() for c in word) and word[-1] not in _PUNCTUATION for word in tail)
-        if spoken and [w.casefold() for w in tail] == [w.casefold() for w in head]:
-            return count
-    return 0
-
-
-def _fold_repeat(left: _Slice, right: list[_Slice], hidden: Hidden) -> list[_Slice]:
+def _fold_repeat(left: _Slice, right: list[_Slice], hidden: Hidden, how: seams.Manner) -> list[_Slice]:
     """Leave out the words that a border carries over twice, at their second place."""
     first = right[0]
-    count = _repeated(left.text, first.text)
+    count = seams.repeated(left.text, first.text, how)
     if not count:
         return right
     match = re.match(rf"(?:\S+\s*){{{count}}}", first.text)
     length = match.end() if match else 0
-    hidden[first.post.id, first.start, first.start + len(first.text[:length].rstrip())] = "repeat"
+    cut = _Cut(first.start, first.start + len(first.text[:length].rstrip()), "repeat")
+    hidden[first.post.id] = sorted([*hidden[first.post.id], cut])
     rest = _Slice(first.post, first.start + length, first.end)
     return [rest, *right[1:]] if rest.start < rest.end else right[1:]

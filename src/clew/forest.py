@@ -1,14 +1,17 @@
 """Posts and tombstones by id, the edges between them, and the runs of one author that they make.
 
-Nothing here depends on the order in which items arrive, and nothing recurses: a thread can have thousands of posts.
+Nothing here depends on the order in which items arrive, nothing recurses, and nothing takes more than a little over
+linear time: a thread can have thousands of posts, and what claims to be one can be made to do harm.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import reduce
+from heapq import heapify, heappop, heappush
 
 import msgspec
 
@@ -17,6 +20,7 @@ from clew.model import Actor, Item, Post, Tombstone, Version
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TID = {c: i for i, c in enumerate("234567abcdefghijklmnopqrstuvwxyz")}
 _KEPT_OVER_POST = ("deleted", "forgotten", "private")  # a tombstone that is a fact hides the text it buries
+_DAY = 86400.0
 
 Moment = tuple[float, int, int, str]
 """A sort key: seconds since 1970, place in the capture, length of the id, id. Ids of one network sort by age."""
@@ -28,64 +32,65 @@ class Forest:
     def __init__(self, parsed: Iterable[Actor | Item]) -> None:
         self.items: dict[str, Item] = {}
         self.actors: dict[str, Actor] = {}
-        self.notes: dict[str, str] = {}
-        """What is odd about an item, by id, one plain sentence each."""
+        self.circles: set[str] = set()
+        """Posts at which a circle of answers was cut; each is the top of its tree."""
         self.inferred: set[str] = set()
         """Tombstones whose own place is inferred from time."""
         self.children: dict[str, list[str]] = {}
+        """Direct answers, oldest first."""
         self._gather(parsed)
-        self.missing = self._bury_missing()
+        self._bury_missing()
         self.parents = {id_: item.in_reply_to for id_, item in self.items.items() if item.in_reply_to}
         self._cut_cycles()
-        self.children = self._invert()
+        self._invert()
         self._join_fragments()
-        self.heads = self._find_heads()
+        self.heads = self._tops(self._same_author)
+        """Every item to the head of its run: the top of the unbroken line of parents by the same author."""
         self.homes = self._find_homes()
+        """The head of each run to that of the topmost run above it by the same author with a post, or to itself."""
         self.runs_by_home: dict[str, list[str]] = defaultdict(list)
         for head, home in self.homes.items():  # by age
             self.runs_by_home[home].append(head)
+        self._adrift = self._find_adrift()
 
     # -- building ---------------------------------------------------------------------------------------------
 
     def _gather(self, parsed: Iterable[Actor | Item]) -> None:
-        copies: dict[str, list[Post]] = defaultdict(list)
+        copies: dict[str, list[Item]] = defaultdict(list)
         tellings: dict[str, set[Actor]] = defaultdict(set)
         for value in parsed:
             if isinstance(value, Actor):
                 tellings[value.id].add(value)
-                continue
-            held_item = self.items.get(value.id)
-            if held_item is None:
-                self.items[value.id] = value
-            elif held_item != value:
-                copies[value.id] += [item for item in (held_item, value) if isinstance(item, Post)]
-                self.items[value.id] = max(held_item, value, key=_authority)
+            elif self.items.setdefault(value.id, value) != value:
+                copies[value.id].append(value)
         self.actors = {id_: reduce(_richer, sorted(told, key=_fullness)) for id_, told in tellings.items()}
-        for id_, posts in copies.items():
-            kept = self.items[id_]
-            if isinstance(kept, Post):
-                self.items[id_] = _with_versions(kept, posts)
+        for id_, others in copies.items():
+            self.items[id_] = _merged([self.items[id_], *others])
 
-    def _bury_missing(self) -> frozenset[str]:
-        """Give every parent that is not here a tombstone, with what its children tell of it."""
-        orphans: dict[str, list[Item]] = defaultdict(list)
+    def _bury_missing(self) -> None:
+        """Give every parent that is not here a tombstone, and each tombstone what its answers tell of it."""
+        answers: dict[str, list[Item]] = defaultdict(list)
         for item in self.items.values():
-            if item.in_reply_to and item.in_reply_to not in self.items:
-                orphans[item.in_reply_to].append(item)
-        for id_, children in orphans.items():
-            authors = {_parent_author(child) for child in children} - {""}
-            roots = {child.context for child in children} - {"", id_}
-            self.items[id_] = Tombstone(
-                id=id_,
-                attributed_to=min(authors) if len(authors) == 1 else "",
-                context=min(roots) if len(roots) == 1 else "",
-                evidence="it is answered here, and is not in what was captured",
-            )
-        return frozenset(orphans)
+            if item.in_reply_to and not isinstance(self.items.get(item.in_reply_to), Post):
+                answers[item.in_reply_to].append(item)
+        for id_, children in answers.items():
+            held = self.items.get(id_)
+            author = _only({_parent_author(child) for child in children})
+            root = _only({child.context for child in children})
+            if isinstance(held, Tombstone):
+                author, root = held.attributed_to or author, held.context or root
+            root = "" if root == id_ else root
+            if held is None:
+                held = Tombstone(id_, evidence=f"it is answered here, and {self._where_not(author)}")
+            self.items[id_] = msgspec.structs.replace(held, attributed_to=author, context=root)
+
+    def _where_not(self, author: str) -> str:
+        outbox = self.actors[author].outbox if author in self.actors else ""
+        return f"the author's {outbox} does not hold it" if outbox else "is not in what was captured"
 
     def _cut_cycles(self) -> None:
         state: dict[str, int] = {}  # 1 = on the present path, 2 = done
-        for start in self.parents:
+        for start in list(self.parents):
             path = []
             node: str | None = start
             while node is not None and node not in state:
@@ -93,43 +98,35 @@ class Forest:
                 path.append(node)
                 node = self.parents.get(node)
             if node is not None and state[node] == 1:
-                circle = path[path.index(node) :]
-                first = min(circle, key=self.moment)
+                first = min(path[path.index(node) :], key=self.moment)
                 del self.parents[first]
-                self.notes[first] = "posts answer each other in a circle; it is cut at the earliest"
+                self.circles.add(first)
             for seen in path:
                 state[seen] = 2
 
-    def _invert(self) -> dict[str, list[str]]:
-        children: dict[str, list[str]] = defaultdict(list)
+    def _invert(self) -> None:
         for id_, parent in self.parents.items():
-            children[parent].append(id_)
-        for ids in children.values():
+            self.children.setdefault(parent, []).append(id_)
+        for ids in self.children.values():  # only now: the age of a tombstone is that of its answers
             ids.sort(key=self.moment)
-        return dict(children)
 
     def _join_fragments(self) -> None:
         """Put a missing post of an author back where it must have been: after the last older post of the thread.
 
-        Only where the platform names the conversation's root, and the root is by the same author.
+        Only where the author went on below it, and the platform names a root by the same author.
         """
-        lost = [
-            item
-            for id_ in self.missing
-            if isinstance(item := self.items[id_], Tombstone) and item.attributed_to and item.context
-        ]
-        for item in sorted(lost, key=lambda item: self.moment(item.id)):
-            self._plant_root(item)
-            root = self.items.get(item.context)
-            if root is None or root.attributed_to != item.attributed_to or item.id in self.parents:
+        lost: dict[str, list[str]] = defaultdict(list)
+        for item in list(self.items.values()):
+            if not isinstance(item, Tombstone) or item.in_reply_to or not item.context:
                 continue
-            parent = self._last_before(root.id, item)
-            if parent is not None:
-                self.parents[item.id] = parent
-                self.inferred.add(item.id)
-                siblings = self.children.setdefault(parent, [])
-                siblings.append(item.id)
-                siblings.sort(key=self.moment)
+            if self.own_children(item.id):  # else it may as well have been an answer to somebody else
+                self._plant_root(item)
+                if self.author(item.context) == item.attributed_to and item.context != item.id:
+                    lost[item.context].append(item.id)
+        if lost:
+            trees = _Trees(self._tops(lambda *_: True))
+            for root in sorted(lost, key=self.moment):
+                self._join_below(root, sorted(lost[root], key=self.moment), trees)
 
     def _plant_root(self, item: Tombstone) -> None:
         """Make a tombstone for a root that nobody answers here, where its id tells that it is the author's."""
@@ -140,54 +137,73 @@ class Forest:
                 evidence="the posts name it as the start of their thread, and it is not in what was captured",
             )
 
-    def _last_before(self, root: str, lost: Tombstone) -> str | None:
-        """Return the deepest post of the root's run that is older than ``lost``; of several, the latest."""
-        limit = self.moment(lost.id)
-        below = set(self.subtree(lost.id, lost.attributed_to))
-        best: tuple[int, Moment, str] | None = None
-        depth = {root: 0}
-        for id_ in self.subtree(root, lost.attributed_to):
-            depth.setdefault(id_, depth.get(self.parents.get(id_, ""), -1) + 1)
-            rank = (depth[id_], self.moment(id_), id_)
-            if (id_ == root or self.moment(id_) < limit) and id_ not in below and (best is None or rank > best):
-                best = rank
-        return best[2] if best else None
+    def _join_below(self, root: str, lost: list[str], trees: _Trees) -> None:
+        """Hang each of ``lost``, by age, on the deepest older post of the root's run; of several on the latest."""
+        best = (0, self.moment(root), root)
+        waiting = [(self.moment(child), 1, child) for child in self.own_children(root)]
+        heapify(waiting)
+        for id_ in lost:
+            if trees.top(root) == id_:  # malformed: the root that it names hangs below it
+                continue
+            limit = self.moment(id_)
+            while waiting and waiting[0][0] < limit:
+                moment, depth, node = heappop(waiting)
+                best = max(best, (depth, moment, node))
+                for child in self.own_children(node):
+                    heappush(waiting, (self.moment(child), depth + 1, child))
+            self.parents[id_] = best[2]
+            self.inferred.add(id_)
+            insort(self.children.setdefault(best[2], []), id_, key=self.moment)
+            trees.join(id_, root)
+            heappush(waiting, (limit, best[0] + 1, id_))
 
-    def _find_heads(self) -> dict[str, str]:
-        """Map every item to the head of its run: the top of the unbroken line of parents by the same author."""
-        heads: dict[str, str] = {}
+    def _tops(self, joined: Callable[[str, str], bool]) -> dict[str, str]:
+        """Map every item to the last one above it that an unbroken line of ``joined`` parents reaches."""
+        tops: dict[str, str] = {}
         for start in self.items:
             path = []
             node = start
-            while node not in heads:
+            while node not in tops:
                 path.append(node)
                 parent = self.parents.get(node)
-                if parent is None or not self._same_author(parent, node):
-                    heads[node] = node
+                if parent is None or not joined(parent, node):
+                    tops[node] = node
                     break
                 node = parent
             for seen in path:
-                heads[seen] = heads[node]
-        return heads
+                tops[seen] = tops[node]
+        return tops
 
     def _find_homes(self) -> dict[str, str]:
-        """Map the head of each run to the head of the topmost run above it by the same author, or to itself."""
         homes: dict[str, str] = {}
-        for head in sorted(set(self.heads.values()), key=self.moment):
-            chain = []
-            node: str | None = head
-            while node is not None and node not in homes:
-                chain.append(node)
-                node = self._run_above(node)
-            home = homes[node] if node is not None else chain[-1]
-            homes.update(dict.fromkeys(chain, home))
-        return homes
+        alive = {self.heads[id_] for id_, item in self.items.items() if isinstance(item, Post)}
+        above: dict[str, str] = {}  # author -> head of the topmost run on the present path
+        stack = [(id_, False) for id_ in self.items if id_ not in self.parents]
+        while stack:
+            node, leaving = stack.pop()
+            author = self.author(node)
+            if leaving:
+                del above[author]
+                continue
+            if self.heads[node] == node:
+                homes[node] = above.get(author, node)
+                if author and author not in above and node in alive:
+                    above[author] = node
+                    stack.append((node, True))
+            stack.extend((child, False) for child in self.children.get(node, ()))
+        return {head: homes[head] for head in sorted(homes, key=self.moment)}
 
-    def _run_above(self, head: str) -> str | None:
-        """Return the head of the nearest run above by the same author, if the author is known."""
-        author = self.author(head)
-        above = (node for node in self.ancestors(head) if self.author(node) == author) if author else iter(())
-        return next((self.heads[node] for node in above), None)
+    def _find_adrift(self) -> dict[tuple[str, str], list[float]]:
+        """Return when each missing post was written of which nobody knows what it answers, by author and root."""
+        adrift: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for id_, item in self.items.items():
+            if not isinstance(item, Tombstone) or item.in_reply_to or id_ in self.inferred:
+                continue
+            if item.attributed_to and self.children.get(id_):
+                adrift[item.attributed_to, item.context].append(self.moment(id_)[0])
+        for times in adrift.values():
+            times.sort()
+        return dict(adrift)
 
     # -- asking -----------------------------------------------------------------------------------------------
 
@@ -217,13 +233,13 @@ class Forest:
         """Return the direct answers by the same author, oldest first."""
         return [child for child in self.children.get(id_, ()) if self._same_author(child, id_)]
 
-    def subtree(self, id_: str, author: str) -> Iterator[str]:
-        """Yield ``id_`` and all below it that is reached through posts of ``author`` alone, parents first."""
+    def subtree(self, id_: str) -> Iterator[str]:
+        """Yield ``id_`` and all below it that is reached through posts of its own author alone, parents first."""
         stack = [id_]
         while stack:
             node = stack.pop()
             yield node
-            stack.extend(child for child in reversed(self.children.get(node, ())) if self.author(child) == author)
+            stack.extend(reversed(self.own_children(node)))
 
     def ancestors(self, id_: str) -> Iterator[str]:
         """Yield the items above ``id_``, nearest first."""
@@ -232,8 +248,46 @@ class Forest:
             yield node
             node = self.parents.get(node)
 
+    def time(self, id_: str) -> datetime | None:
+        """Return when an item was written: as its id tells, else as it says."""
+        item = self.items.get(id_)
+        return id_time(id_) or (item.published if item is not None else None)
+
+    def adrift(self, line: Iterable[Item]) -> int:
+        """Count the author's missing posts that may belong to a line, though nobody knows what they answer.
+
+        They are younger than its head, and name its conversation; or name none, and are at most a day younger
+        than its last post.
+        """
+        items = list(line)
+        times = [self.moment(item.id)[0] for item in items]
+        first, last, author = times[0], max(times) + _DAY, items[0].attributed_to
+        count = 0
+        for context in {item.context for item in items} | {items[0].id, ""}:
+            held = self._adrift.get((author, context), [])
+            end = len(held) if context else bisect_left(held, last)
+            count += max(0, end - bisect_right(held, first))
+        return count
+
     def _same_author(self, one: str, other: str) -> bool:
         return bool(self.author(one)) and self.author(one) == self.author(other)
+
+
+class _Trees:
+    """Which tree each item stands in, while trees are joined: a disjoint-set forest."""
+
+    def __init__(self, tops: dict[str, str]) -> None:
+        self._tops, self._joined = tops, {top: top for top in tops.values()}
+
+    def top(self, id_: str) -> str:
+        node = self._tops[id_]
+        while self._joined[node] != node:
+            self._joined[node] = node = self._joined[self._joined[node]]
+        return node
+
+    def join(self, top: str, id_: str) -> None:
+        """Hang the whole tree of ``top`` into the tree of ``id_``."""
+        self._joined[top] = self.top(id_)
 
 
 def id_time(id_: str) -> datetime | None:
@@ -244,7 +298,7 @@ def id_time(id_: str) -> datetime | None:
         for char in tail:
             number = number * 32 + _TID[char]
         return _at((number >> 10) / 1e6)
-    if id_.startswith("https://x.com/i/status/") and tail.isdecimal() and 2**34 < int(tail) < 2**63:
+    if id_.startswith("https://x.com/i/status/") and tail.isdecimal() and len(tail) < 20 and int(tail) > 2**34:
         return _at(((int(tail) >> 22) + 1288834974657) / 1e3)
     return None
 
@@ -263,28 +317,73 @@ def _parent_author(child: Item) -> str:
     return named or _author_in(child.in_reply_to)
 
 
-def _authority(item: Item) -> tuple[int, datetime, int, int, bytes]:
+def _only(names: set[str]) -> str:
+    """Return the one name that is told; nothing where none is, or where they disagree."""
+    told = names - {""}
+    return min(told) if len(told) == 1 else ""
+
+
+def _authority(item: Item) -> tuple[int, datetime, int, int, str]:
     """Of two items with one id the greater is kept: a proven end, then a post, then the later and fuller text."""
-    encoded = msgspec.json.encode(item)
+    whole = repr(item)
     if isinstance(item, Tombstone):
         rank = 2 if item.reason in _KEPT_OVER_POST else 0
-        return (rank, item.deleted or _EPOCH, 0, len(encoded), encoded)
-    return (1, item.updated or _EPOCH, len(item.content), len(encoded), encoded)
+        return (rank, item.deleted or _EPOCH, 0, len(whole), whole)
+    return (1, item.updated or _EPOCH, len(item.content), len(whole), whole)
 
 
-def _with_versions(kept: Post, copies: list[Post]) -> Post:
-    """Keep the earlier texts of an edited post that came in several captures."""
-    versions = {version.content: version for version in kept.versions}
-    for copy in sorted(copies, key=_authority):
-        if copy.updated != kept.updated and copy.content != kept.content:
-            versions.setdefault(copy.content, Version(copy.content, copy.updated or copy.published, copy.summary))
-    ordered = sorted(versions.values(), key=lambda version: (version.updated or _EPOCH, version.content))
-    return msgspec.structs.replace(kept, versions=tuple(ordered))
+def _merged(copies: list[Item]) -> Item:
+    """Return what several captures tell of one item: the best of them, with the links that only others have."""
+    *_, kept = ranked = sorted(copies, key=_authority)
+    best_first = ranked[::-1]
+    kept = msgspec.structs.replace(
+        kept,
+        attributed_to=_first(item.attributed_to for item in best_first),
+        in_reply_to=_first(item.in_reply_to for item in best_first),
+        context=_first(item.context for item in best_first),
+        published=next((item.published for item in best_first if item.published), None),
+    )
+    if isinstance(kept, Tombstone):
+        return kept
+    posts = [item for item in ranked if isinstance(item, Post)]
+    return msgspec.structs.replace(
+        kept,
+        in_reply_to_actor=_first(p.in_reply_to_actor for p in posts[::-1] if p.in_reply_to == kept.in_reply_to),
+        replies=max((post.replies for post in posts if post.replies is not None), default=None),
+        thread_size=max((post.thread_size for post in posts if post.thread_size is not None), default=None),
+        versions=_versions(kept, posts),
+    )
 
 
-def _fullness(actor: Actor) -> tuple[int, bytes]:
-    encoded = msgspec.json.encode(actor)
-    return (len(encoded), encoded)
+def _first(values: Iterable[str]) -> str:
+    return next(filter(None, values), "")
+
+
+def _versions(kept: Post, copies: list[Post]) -> tuple[Version, ...]:
+    """Return the earlier texts of an edited post, from all captures that hold one."""
+    versions = {version.content: version for copy in copies for version in copy.versions}
+    versions |= {version.content: version for version in kept.versions}
+    for copy in copies:
+        if copy.content != kept.content and (copy.updated != kept.updated or not _abridged(copy, kept)):
+            when = copy.updated or (copy.published if kept.updated else None)
+            versions.setdefault(copy.content, Version(copy.content, when, copy.summary))
+    if kept.content not in {version.content for version in kept.versions}:
+        versions.pop(kept.content, None)
+    return tuple(sorted(versions.values(), key=lambda version: (version.updated or _EPOCH, version.content)))
+
+
+def _abridged(copy: Post, kept: Post) -> bool:
+    """Say whether a copy is the start of the text, cut off by its format ("… https://t.co/1"), and no edit."""
+    words = copy.content.split()
+    while words and (words[-1].startswith(("http://", "https://")) or words[-1] in ("…", "...")):
+        words.pop()
+    start = " ".join(words).rstrip("….")
+    return " ".join(kept.content.split()).startswith(start)
+
+
+def _fullness(actor: Actor) -> tuple[int, str]:
+    whole = repr(actor)
+    return (len(whole), whole)
 
 
 def _richer(low: Actor, high: Actor) -> Actor:

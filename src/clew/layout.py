@@ -247,10 +247,8 @@ class Layout:
             yield Piece("after", html, warning=card.post.summary, card=card, bare=bare)
 
     def _within(self, block: Block) -> Iterator[Span]:
-        for span in self._spans[bisect_left(self._starts, block.start) :]:
-            if span.start >= block.end:
-                return
-            yield span
+        first, last = bisect_left(self._starts, block.start), bisect_left(self._starts, block.end)
+        return iter(self._spans[first:last])
 
     def _block(self, block: Block) -> Piece:
         text, at, parts = self.page.document.text, block.start, list[Markup]()

@@ -7,7 +7,7 @@ shown as U+FFFD. Nothing is stored from here.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -92,9 +92,8 @@ class Inline:
         return Markup("").join(self._run(facet, run) for facet, run in runs)
 
     def _within(self, start: int, end: int) -> Iterator[_Piece]:
-        for piece in self._pieces[max(0, bisect_right(self._starts, start) - 1) :]:
-            if piece.start >= end:
-                return
+        first, last = max(0, bisect_right(self._starts, start) - 1), bisect_left(self._starts, end)
+        for piece in self._pieces[first:last]:
             if piece.end > start:
                 yield piece._replace(start=max(start, piece.start), end=min(end, piece.end))
 

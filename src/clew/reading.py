@@ -150,9 +150,9 @@ class _Whole(Reading):
         asked = next(filter(None, map(self.source.anchor, self._captures)), "")
         if asked and isinstance(self._forest.items.get(asked), Post):
             return assemble(self._forest, asked, rule)
-        tops = {id_ for id_ in self._forest.items if id_ not in self._forest.parents}
         found = list(threads(self._forest, rule))
-        if len(tops) == 1 and found:
+        roots = {[thread.id, *self._forest.ancestors(thread.id)][-1] for thread in found}
+        if len(roots) == 1:
             return max(found, key=lambda thread: thread.certificate.found)
         return super().main(rule)
 

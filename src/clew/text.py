@@ -6,47 +6,64 @@ past the end to the end: platforms send such offsets, and a facet is never worth
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from hashlib import sha256
-from itertools import accumulate
+from itertools import accumulate, pairwise
+
+_CHUNK = 4096
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")  # two units of UTF-16 each
+_DRIVES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def from_utf8(text: str) -> Callable[[int], int]:
     """Return a function from a UTF-8 byte offset to the code point offset in ``text``."""
-    return _converter(text, lambda c: 1 if c < "\x80" else 2 if c < "\u0800" else 3 if c < "\U00010000" else 4)
+    raw = text.encode("utf-8", "surrogatepass")
+    borders = [0]  # in bytes, of chunks that end with a whole character
+    while borders[-1] < len(raw):
+        borders.append(_character(raw, min(borders[-1] + _CHUNK, len(raw))))
+    before = [0, *accumulate(_length(raw[start:end]) for start, end in pairwise(borders))]
+
+    def convert(offset: int) -> int:
+        offset = _character(raw, max(0, min(offset, len(raw))))
+        chunk = bisect_right(borders, offset) - 1
+        return before[chunk] + _length(raw[borders[chunk] : offset])
+
+    return convert
+
+
+def _character(raw: bytes, offset: int) -> int:
+    """Return where the character begins in which ``offset`` is."""
+    while 0 < offset < len(raw) and raw[offset] & 0xC0 == 0x80:
+        offset -= 1
+    return offset
+
+
+def _length(raw: bytes) -> int:
+    return len(raw.decode("utf-8", "surrogatepass"))
 
 
 def from_utf16(text: str) -> Callable[[int], int]:
     """Return a function from a UTF-16 code unit offset to the code point offset in ``text``."""
-    return _converter(text, lambda c: 1 if c < "\U00010000" else 2)
+    # Where in UTF-16 each character of two units begins: each earlier one took one unit more.
+    starts = [match.start() + earlier for earlier, match in enumerate(_ASTRAL.finditer(text))]
+    units = len(text) + len(starts)
 
+    def convert(offset: int) -> int:
+        offset = max(0, min(offset, units))
+        return offset - bisect_left(starts, offset)
 
-def _converter(text: str, width: Callable[[str], int]) -> Callable[[int], int]:
-    if text.isascii():
-        return lambda offset: max(0, min(offset, len(text)))
-    starts = [0, *accumulate(map(width, text))]  # starts[i] is the foreign offset of code point i
-    return lambda offset: max(0, bisect_right(starts, offset) - 1)
+    return convert
 
 
 def printable(text: str) -> str:
     """Replace what could drive a terminal or reorder a line: control and bidirectional format characters.
 
-    Newlines and tabs stay. For display only; never stored.
+    Newlines and tabs stay; other line ends become newlines. For display only; never stored.
     """
-    return "".join("\ufffd" if _drives(c) else c for c in text)
-
-
-def _drives(char: str) -> bool:
-    return (
-        (char < " " and char not in "\n\t")
-        or "\x7f" <= char <= "\x9f"
-        or "\u202a" <= char <= "\u202e"
-        or "\u2066" <= char <= "\u2069"
-        or char in "\u200e\u200f\u061c"
-        or "\ud800" <= char <= "\udfff"
-    )
+    return _DRIVES.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def first_words(text: str, width: int = 80) -> str:

@@ -3,32 +3,37 @@
 The tree is kept whole: what a rule leaves out of the main line is a branch, the author's answers to others are
 asides, what the head answers is context. The rules:
 
-- ``longest``: at a fork the answer with the longest line of the author's own posts below it; ties to the earliest.
-  Where every post answers the head (a star), its answers are read by time.
+- ``longest``: at a fork the answer with the longest line of the author's surviving posts below it; ties to the
+  earliest. Where every post answers the head (a star), its answers are read by time.
 - ``oldest``: at each post the oldest answer by the author; a missing one keeps its place while anything survives
   below it, and an answer older than a deletion is not promoted by it. Bluesky's own rule.
-- ``all``: every post by the author in the tree, by time.
+- ``all``: every post by the author in the tree, by time, none before what it answers.
+
+Replies that only keep books ("📌", "@bot unroll") never end a line: they are branches of their own.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
 from itertools import pairwise
 
 from clew import counters
-from clew.certificate import certify
+from clew.certificate import PLAIN, certify
 from clew.errors import ThreadError
-from clew.forest import Forest
+from clew.forest import Forest, id_time
 from clew.model import Actor, Item, Post, Rule, Run, Thread, Tombstone
 
-VERSION = 1
+VERSION = 2
 _STAR = 3  # so many answers to the head without an answer of their own make a star
 _STAR_PAUSE = timedelta(hours=1)
+_SKEW = timedelta(days=1)
+_CALL = r"(?:please\s+|pls\s+)?(?:unroll|compile|rollup)(?:,?\s+(?:please|pls))?"
+_NAME = r"@[\w.-]+(?:@[\w.-]+)?"
 _BOOKKEEPING = re.compile(
-    r"\s*(?:📌+|(?:@[\w.-]+(?:@[\w.-]+)?\s+)+(?:please\s+|pls\s+)?(?:unroll|compile)(?:\s+please)?[.!]?)\s*",
-    re.IGNORECASE,
+    rf"\s*(?:(?:📌\ufe0f?)+|(?:{_NAME}\s+)+{_CALL}|{_CALL}(?:\s+{_NAME})+)[.!]?\s*", re.IGNORECASE
 )
 
 
@@ -37,7 +42,7 @@ def assemble(parsed: Iterable[Actor | Item] | Forest, post: str, rule: Rule = "l
 
     Args:
         parsed: what a source's ``parse`` yields, in any order, or a forest made of it.
-        post: id of a post.
+        post: id of a post, or of a missing one that is known to be in the thread.
         rule: "longest", "oldest" or "all".
 
     Raises:
@@ -48,9 +53,9 @@ def assemble(parsed: Iterable[Actor | Item] | Forest, post: str, rule: Rule = "l
     if item is None:
         raise ThreadError("No such post here", post, "Run without --post to see which there are")
     head = forest.heads[post]
-    if not any(isinstance(forest.items[id_], Post) for id_ in forest.subtree(head, forest.author(head))):
+    if not any(isinstance(forest.items[id_], Post) for id_ in forest.subtree(head)):
         reason = item.reason if isinstance(item, Tombstone) else "unavailable"
-        raise ThreadError(f"This post is {reason}, and nothing of its thread is here", post)
+        raise ThreadError(f"This post is {PLAIN[reason]}, and nothing of its thread is here", post)
     return _thread(forest, head, rule)
 
 
@@ -60,11 +65,11 @@ def threads(forest: Forest, rule: Rule = "longest") -> Iterator[Thread]:
     An author's answers to others below their own thread are that thread's asides; a lone post that came only as
     another author's quote is no thread of its own.
     """
-    heads = sorted(set(forest.heads.values()), key=forest.moment)
     quoted = _quoted_only(forest)
-    with_posts = {forest.heads[id_] for id_, item in forest.items.items() if isinstance(item, Post)}
-    for head in heads:
-        if forest.homes[head] == head and head in with_posts and head not in quoted:
+    own = (id_ for id_, item in forest.items.items() if isinstance(item, Post) and id_ not in quoted)
+    listed = {forest.homes[forest.heads[id_]] for id_ in own}
+    for head in forest.homes:  # by age
+        if head in listed:
             yield _thread(forest, head, rule)
 
 
@@ -85,36 +90,42 @@ def places(forest: Forest, listed: Iterable[Thread]) -> dict[str, str]:
 
 
 def _quoted_only(forest: Forest) -> set[str]:
-    quoted = set()
+    """Return the lone posts that are here because another author's post quotes them, or a quote of it does."""
+    lone = set()
     for item in forest.items.values():
-        if isinstance(item, Post) and item.quote and isinstance(forest.items.get(item.quote.id), Post):
-            id_ = item.quote.id
-            lone = forest.heads[id_] == id_ and not forest.children.get(id_)
-            if lone and forest.author(id_) != item.attributed_to:
-                quoted.add(id_)
-    return quoted
+        quoted = _quoted_by(forest, item)
+        if quoted is not None and quoted.attributed_to != item.attributed_to and _stands_alone(forest, quoted.id):
+            lone.add(quoted.id)
+    shown = _quoted(forest, (item for id_, item in forest.items.items() if id_ not in lone))
+    return lone & {post.id for post in shown}  # two that quote each other, and nobody else does, are no quotes
+
+
+def _stands_alone(forest: Forest, id_: str) -> bool:
+    parent = forest.items.get(forest.parents.get(id_, ""))
+    return not forest.children.get(id_) and not isinstance(parent, Post)
 
 
 def _thread(forest: Forest, head: str, rule: Rule) -> Thread:
-    asides = [run for run in forest.runs_by_home[head] if run != head]
-    line = _line(forest, head, rule)
+    asides = _asides(forest, head)
+    lines = _Lines(forest, [head, *asides], rule)
     if rule == "all":
-        line = sorted(
-            {*line, *(id_ for run in asides for id_ in forest.subtree(run, forest.author(head)))}, key=forest.moment
-        )
-        asides = []
+        line = _by_time(forest, head, set(lines.order))
+        branches: tuple[Run, ...] = ()
+        aside_runs: tuple[Run, ...] = ()
+    else:
+        line = lines.main(head)
+        branches = tuple(_branches(lines, line))
+        aside_runs = tuple(_aside_runs(lines, asides))
     items = tuple(forest.items[id_] for id_ in line)
-    branches = tuple(_runs(forest, line, rule)) if rule != "all" else ()
-    aside_runs = tuple(run for aside in asides for run in _aside(forest, aside, rule))
     context = tuple(forest.items[id_] for id_ in forest.ancestors(head))[::-1]
     shown = [*items, *context, *(i for run in (*branches, *aside_runs) for i in (*run.answered, *run.items))]
-    quoted = _quoted(forest, shown)
+    quoted = tuple(_quoted(forest, shown))
     return Thread(
         id=head,
-        attributed_to=forest.author(head) or next(i.attributed_to for i in items if i.attributed_to),
+        attributed_to=forest.author(head),
         items=items,
         rule=rule,
-        certificate=certify(forest, items, _limits(forest, head, line, rule)),
+        certificate=certify(forest, items, _limits(lines, head, line)),
         branches=branches,
         asides=aside_runs,
         context=context,
@@ -126,57 +137,86 @@ def _thread(forest: Forest, head: str, rule: Rule) -> Thread:
 # -- the rules ----------------------------------------------------------------------------------------------------
 
 
-def _line(forest: Forest, head: str, rule: Rule) -> list[str]:
-    if rule == "all":
-        return list(forest.subtree(head, forest.author(head)))
-    line = _oldest(forest, head) if rule == "oldest" else _star(forest, head) or _longest(forest, head)
-    while len(line) > 1 and _keeps_books(forest.items[line[-1]]):
-        line.pop()
-    return line
+class _Lines:
+    """The lines that a rule takes through some runs of one author. Everything is measured once, bottom up."""
+
+    def __init__(self, forest: Forest, heads: Iterable[str], rule: Rule) -> None:
+        self.forest, self.rule = forest, rule
+        self.order = [id_ for head in heads for id_ in forest.subtree(head)]
+        """Every item of the runs, parents first."""
+        self.best: dict[str, tuple[int, int, int]] = {}
+        """Of the best line from an item down: its posts that say something, all its posts, all its items."""
+        self.freed: dict[str, datetime | None] = {}
+        """Items that give up their place, as nothing survives there: when the last of it was deleted."""
+        for id_ in reversed(self.order):
+            self._measure(id_, forest.own_children(id_))
+
+    def _measure(self, id_: str, children: list[str]) -> None:
+        item = self.forest.items[id_]
+        saying, posts, items = max((self.best[child] for child in children), default=(0, 0, 0))
+        here = isinstance(item, Post)
+        self.best[id_] = (saying + (here and not _keeps_books(item)), posts + here, items + 1)
+        gone = isinstance(item, Tombstone) and item.reason in ("deleted", "unavailable")  # others are still there
+        if gone and all(child in self.freed for child in children):
+            deleted = [item.deleted if isinstance(item, Tombstone) else None, *map(self.freed.get, children)]
+            self.freed[id_] = max(filter(None, deleted), default=None)
+
+    def main(self, head: str, rule: Rule | None = None) -> list[str]:
+        """Return the main line from a head."""
+        rule = rule or self.rule
+        line = (rule == "longest" and self._star(head)) or self.line(head, rule)
+        if any(isinstance(self.forest.items[id_], Post) for id_ in line):
+            return line
+        return self.line(head, "longest")  # the rule led to missing posts alone, and a thread has a post
+
+    def line(self, start: str, rule: Rule | None = None) -> list[str]:
+        """Return the line from an item down, without bookkeeping at its end."""
+        follow = self._heir if (rule or self.rule) == "oldest" else self._longest
+        line = [start]
+        while (child := follow(line[-1])) is not None:
+            line.append(child)
+        end = len(line)
+        while end > 1 and _keeps_books(self.forest.items[line[end - 1]]):
+            end -= 1
+        return line[:end] if any(isinstance(self.forest.items[id_], Post) for id_ in line[:end]) else line
+
+    def _longest(self, id_: str) -> str | None:
+        return max(self.forest.own_children(id_), key=self.best.__getitem__, default=None)  # of equals the earliest
+
+    def _heir(self, id_: str) -> str | None:
+        """Return the oldest answer that survives, or has survivors; what predates a deletion is not promoted."""
+        freed: datetime | None = None
+        for child in self.forest.own_children(id_):
+            if child in self.freed:
+                freed = max(filter(None, (freed, self.freed[child])), default=None)
+                continue
+            time = self.forest.time(child)
+            if freed is None or time is None or time >= freed:
+                return child
+        return None
+
+    def _star(self, head: str) -> list[str]:
+        """Return the line of a star (head, then its answers by time, each with what follows it), or nothing."""
+        children = [id_ for id_ in self.forest.own_children(head) if not _keeps_books(self.forest.items[id_])]
+        leaves = [id_ for id_ in children if self.best[id_][0] == 1 and isinstance(self.forest.items[id_], Post)]
+        if len(leaves) < _STAR or max(self.best[id_][0] for id_ in children) > len(leaves):
+            return []
+        if not (_close_in_time(self.forest, [head, *leaves]) or _numbered(self.forest, [head, *leaves])):
+            return []
+        return [head, *(id_ for child in children for id_ in self.line(child, "longest"))]
 
 
 def _keeps_books(item: Item) -> bool:
     """A post that only pins the thread or calls a bot."""
-    return isinstance(item, Post) and not item.attachments and bool(_BOOKKEEPING.fullmatch(item.content))
-
-
-def _longest(forest: Forest, head: str) -> list[str]:
-    height = _heights(forest, head)
-    line = [head]
-    while children := forest.own_children(line[-1]):
-        line.append(
-            max(reversed(children), key=height.__getitem__)
-        )  # the last maximum of the reversed: the earliest
-    return line
-
-
-def _heights(forest: Forest, head: str) -> dict[str, int]:
-    """Return the length of the longest line of own posts that starts at each post of a run."""
-    height: dict[str, int] = {}
-    for id_ in reversed(list(forest.subtree(head, forest.author(head)))):
-        height[id_] = 1 + max((height[child] for child in forest.own_children(id_)), default=0)
-    return height
-
-
-def _star(forest: Forest, head: str) -> list[str]:
-    """Return the line of a star (head, then its answers by time, each with what follows it), or nothing."""
-    children = [id_ for id_ in forest.own_children(head) if not _keeps_books(forest.items[id_])]
-    if len(children) < _STAR:
-        return []
-    leaves = [id_ for id_ in children if not forest.own_children(id_)]
-    height = _heights(forest, head)
-    if len(leaves) < _STAR or height[head] - 1 > len(leaves):
-        return []
-    if not (_close_in_time(forest, [head, *leaves]) or _numbered(forest, [head, *leaves])):
-        return []
-    return [head, *(id_ for child in children for id_ in _longest(forest, child))]
+    if isinstance(item, Tombstone) or item.attachments or item.quote or item.poll:
+        return False
+    return len(item.content) < 500 and bool(_BOOKKEEPING.fullmatch(item.content))
 
 
 def _close_in_time(forest: Forest, ids: list[str]) -> bool:
-    times = [item.published for item in map(forest.items.__getitem__, ids)]
+    times = [forest.time(id_) for id_ in ids if isinstance(forest.items[id_], Post)]
     dated = [time for time in times if time is not None]
-    pairs = pairwise(dated)
-    return len(dated) == len(times) and all(abs(late - early) <= _STAR_PAUSE for early, late in pairs)
+    return len(dated) == len(times) and all(abs(late - early) <= _STAR_PAUSE for early, late in pairwise(dated))
 
 
 def _numbered(forest: Forest, ids: list[str]) -> bool:
@@ -184,65 +224,83 @@ def _numbered(forest: Forest, ids: list[str]) -> bool:
     return len(found.marks) >= _STAR
 
 
-def _oldest(forest: Forest, head: str) -> list[str]:
-    alive = _alive(forest, head)
-    line = [head]
-    while (child := _heir(forest, line[-1], alive)) is not None:
-        line.append(child)
+def _by_time(forest: Forest, head: str, kept: set[str]) -> list[str]:
+    """Return ``kept`` by time, but none before what it answers: clocks run backwards."""
+    line: list[str] = []
+    waiting = [(forest.moment(head), head)]
+    while waiting and len(line) < len(kept):
+        _, id_ = heappop(waiting)
+        if id_ in kept:
+            line.append(id_)
+        for child in forest.children.get(id_, ()):
+            heappush(waiting, (forest.moment(child), child))
     return line
-
-
-def _alive(forest: Forest, head: str) -> set[str]:
-    """Return the posts of a run under or at which a post survives."""
-    alive: set[str] = set()
-    for id_ in reversed(list(forest.subtree(head, forest.author(head)))):
-        if isinstance(forest.items[id_], Post) or any(child in alive for child in forest.own_children(id_)):
-            alive.add(id_)
-    return alive
-
-
-def _heir(forest: Forest, id_: str, alive: set[str]) -> str | None:
-    """Return the own answer that continues the line: the oldest, unless it was the line's end and was deleted."""
-    freed = None  # when the place became free
-    for child in forest.own_children(id_):
-        item = forest.items[child]
-        if child in alive:
-            predates = freed is not None and item.published is not None and item.published < freed
-            if not predates:
-                return child
-        elif isinstance(item, Tombstone) and item.deleted:
-            freed = max(freed, item.deleted) if freed else item.deleted
-    return None
 
 
 # -- what hangs off the line --------------------------------------------------------------------------------------
 
 
-def _runs(forest: Forest, line: list[str], rule: Rule) -> Iterator[Run]:
-    """Yield what a line leaves out of its run, each fork as its own run, in reading order."""
-    stack, kept = [line], set(line)
+def _asides(forest: Forest, head: str) -> list[str]:
+    """Return the heads of the same author's runs that answer others below ``head``, by age."""
+    home = forest.homes[head]
+    runs = forest.runs_by_home.get(home, [])
+    if home == head or len(runs) < 3:
+        return [run for run in runs if run != head] if home == head else []
+    below, stack = set(), [head]
     while stack:
-        taken = stack.pop()
-        for id_ in taken:
-            for child in forest.own_children(id_):
+        node = stack.pop()
+        below.add(node)
+        stack.extend(forest.children.get(node, ()))
+    return [run for run in runs if run in below and run != head]
+
+
+def _branches(lines: _Lines, line: list[str]) -> Iterator[Run]:
+    """Yield what a line leaves out of its run, each fork as its own run, in reading order."""
+    taken, kept = [line], set(line)
+    for above in taken:  # grows meanwhile
+        for id_ in above:
+            for child in lines.forest.own_children(id_):
                 if child not in kept:
-                    below = _oldest(forest, child) if rule == "oldest" else _longest(forest, child)
-                    yield Run(id_, tuple(forest.items[node] for node in below))
-                    stack.append(below)
+                    below = lines.line(child)
+                    yield Run(id_, tuple(lines.forest.items[node] for node in below))
+                    taken.append(below)
                     kept.update(below)
 
 
-def _aside(forest: Forest, head: str, rule: Rule) -> Iterator[Run]:
-    """Yield an answer to another author, with the post answered, and its own forks."""
-    parent = forest.parents[head]
-    line = _oldest(forest, head) if rule == "oldest" else _longest(forest, head)
-    yield Run(parent, tuple(forest.items[id_] for id_ in line), (forest.items[parent],))
-    yield from _runs(forest, line, rule)
+def _aside_runs(lines: _Lines, heads: list[str]) -> Iterator[Run]:
+    """Yield each answer to another author, with the posts between it and the author's own, and its own forks."""
+    forest, shown = lines.forest, set[str]()
+    for head in heads:
+        parent = forest.parents[head]
+        answered = []
+        for node in forest.ancestors(head):
+            if forest.author(node) == forest.author(head) or (node in shown and node != parent):
+                break  # own, or shown with an earlier answer
+            answered.append(forest.items[node])
+            shown.add(node)
+        line = lines.line(head)
+        yield Run(parent, tuple(forest.items[id_] for id_ in line), tuple(answered[::-1]))
+        yield from _branches(lines, line)
 
 
-def _quoted(forest: Forest, shown: Iterable[Item]) -> tuple[Post, ...]:
-    ids = dict.fromkeys(item.quote.id for item in shown if isinstance(item, Post) and item.quote)
-    return tuple(post for id_ in ids if isinstance(post := forest.items.get(id_), Post))
+def _quoted_by(forest: Forest, item: Item) -> Post | None:
+    """Return the post that an item quotes, if it is here and its author lets it be shown as a quote."""
+    if not isinstance(item, Post) or item.quote is None or item.quote.state != "accepted":
+        return None
+    quoted = forest.items.get(item.quote.id)
+    return quoted if isinstance(quoted, Post) else None
+
+
+def _quoted(forest: Forest, shown: Iterable[Item]) -> list[Post]:
+    """Return the posts that are quoted by what is shown, and those that they quote, each once."""
+    found: dict[str, Post] = {}
+    waiting = list(shown)
+    for item in waiting:  # grows meanwhile
+        quoted = _quoted_by(forest, item)
+        if quoted is not None and quoted.id not in found:
+            found[quoted.id] = quoted
+            waiting.append(quoted)
+    return list(found.values())
 
 
 def _actors(forest: Forest, shown: Iterable[Item]) -> tuple[Actor, ...]:
@@ -250,15 +308,25 @@ def _actors(forest: Forest, shown: Iterable[Item]) -> tuple[Actor, ...]:
     return tuple(forest.actors.get(id_) or Actor(id_) for id_ in ids)
 
 
-def _limits(forest: Forest, head: str, line: list[str], rule: Rule) -> list[str]:
-    limits = [f"In post {id_}: {forest.notes[id_]}" for id_ in line if id_ in forest.notes]
-    if rule == "longest" and line != _line(forest, head, "oldest"):
-        limits.append("The rules “longest” and “oldest” choose different posts here")
-    parent = forest.items.get(forest.parents.get(head, ""))
-    if isinstance(parent, Tombstone) and not parent.attributed_to:
-        limits.append("The first post answers one that is not here, and whose that was is not known")
+def _limits(lines: _Lines, head: str, line: list[str]) -> list[str]:
+    """Return what is odd about a line, one plain sentence each."""
+    forest, limits = lines.forest, []
+    posts = [item for id_ in line if isinstance(item := forest.items[id_], Post)]
     root = next(reversed([head, *forest.ancestors(head)]))
-    claims = {item.context for id_ in line if isinstance(item := forest.items[id_], Post) and item.context}
-    if claims - {root} and root not in forest.missing and not isinstance(forest.items[root], Tombstone):
+    if root in forest.circles:
+        limits.append("The posts answer each other in a circle; it is cut at the earliest")
+    if lines.rule == "longest" and line != lines.main(head, "oldest"):
+        limits.append("The rules “longest” and “oldest” choose different posts here")
+    if {post.context for post in posts} - {root, ""} and isinstance(forest.items[root], Post):
         limits.append("Some posts name another root than their answers lead to; the answers are followed")
+    if misdated := sum(_misdated(post) for post in posts):
+        whose = "post bears a date far from the time in its id"
+        limits.append(
+            f"{misdated:,} {whose if misdated == 1 else 'posts bear dates far from the times in their ids'}"
+        )
     return limits
+
+
+def _misdated(post: Post) -> bool:
+    time = id_time(post.id)
+    return time is not None and post.published is not None and abs(time - post.published) > _SKEW

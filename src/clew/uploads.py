@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from clew.model import Capture
 from clew.reading import Reading
 
 _HELD = 8  # senders who may be choosing at once; the one who waits longest makes room
+_PATIENCE = 3600.0  # seconds that a sender has to choose
 
 
 class Upload:
@@ -64,17 +66,19 @@ class Uploads:
     """Uploads whose senders are choosing among their threads, by a token that only the sender knows."""
 
     def __init__(self) -> None:
-        self._held: OrderedDict[str, Upload] = OrderedDict()
+        self._held: OrderedDict[str, tuple[float, Upload]] = OrderedDict()
         self._lock = threading.Lock()
 
     def hold(self, upload: Upload) -> str:
         """Keep an upload and return its token."""
-        token = secrets.token_urlsafe(24)
+        token, now = secrets.token_urlsafe(24), time.monotonic()
         with self._lock:
-            self._held[token] = upload
-            oldest = self._held.popitem(last=False)[1] if len(self._held) > _HELD else None
-        if oldest:
-            oldest.close()
+            self._held[token] = (now, upload)
+            late = [old for old, (since, _) in self._held.items() if now - since > _PATIENCE]
+            late = late or list(self._held)[:-_HELD]
+            gone = [self._held.pop(old)[1] for old in late]
+        for old_upload in gone:
+            old_upload.close()
         return token
 
     @contextmanager
@@ -85,10 +89,18 @@ class Uploads:
             InputError: it is not held any more.
         """
         with self._lock:
-            upload = self._held.pop(token, None)
-        if upload is None:
+            found = self._held.pop(token, None)
+        if found is None:
             raise InputError("The file is not held any more", "", "Send it again")
         try:
-            yield upload
+            yield found[1]
         finally:
+            found[1].close()
+
+    def close(self) -> None:
+        """Remove all that is held."""
+        with self._lock:
+            gone = [upload for _, upload in self._held.values()]
+            self._held.clear()
+        for upload in gone:
             upload.close()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from hashlib import sha256
 from ipaddress import ip_address
 from itertools import islice
@@ -60,7 +60,15 @@ class TooLarge(InputError):
 
 def app(store: Store, config: Config) -> ASGIApp:
     """Return the site as an ASGI application."""
+    uploads = Uploads()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        uploads.close()
+
     served = Starlette(
+        lifespan=lifespan,
         routes=[
             Route("/unroll/", _form, methods=["GET"]),
             Route("/unroll/", _submit, methods=["POST"]),
@@ -69,7 +77,7 @@ def app(store: Store, config: Config) -> ASGIApp:
         ],
         exception_handlers={ClewError: _failed, HTTPException: _no_such_thing, Exception: _broken},
     )
-    served.state.store, served.state.config, served.state.uploads = store, config, Uploads()
+    served.state.store, served.state.config, served.state.uploads = store, config, uploads
     return _Guarded(served, _most(config))
 
 
@@ -105,7 +113,7 @@ def server(served: ASGIApp) -> uvicorn.Server:
         server_header=False,
         access_log=False,
         log_level="warning",
-        lifespan="off",
+        lifespan="on",
         ws="none",
         timeout_graceful_shutdown=5,
     )
@@ -148,7 +156,12 @@ async def _submit(request: Request) -> Response:
         async with request.form(max_files=1, max_fields=_CHOICES + 8, max_part_size=limits.file) as form:
             return await run_in_threadpool(_take, request, form)
     except (MultiPartException, HTTPException) as error:
-        raise InputError(f"The form cannot be read ({getattr(error, 'detail', error)})") from error
+        why = str(getattr(error, "detail", error))
+        if "exceeded" in why:
+            raise TooLarge(
+                "The text is too large", f"over {limits.file:,} bytes", "Use the command line"
+            ) from error
+        raise InputError(f"The form cannot be read ({why.rstrip('.')})") from error
 
 
 def _take(request: Request, form: FormData) -> Response:
@@ -313,6 +326,7 @@ class _Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            await self._inner(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
         announced = int(declared) if declared.isdecimal() else 0

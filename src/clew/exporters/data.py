@@ -27,9 +27,9 @@ def load(data: bytes) -> Page:
     """Return the page that ``Data.export`` wrote.
 
     Raises:
-        msgspec.ValidationError: it is not one.
+        msgspec.DecodeError: it is not one.
     """
-    value = msgspec.json.decode(data)
+    value = msgspec.json.decode(data, type=dict[str, Any])
     value.pop("@type", None)
     return msgspec.convert(value, Page)
 

@@ -13,18 +13,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from itertools import pairwise
+from typing import NamedTuple
 
 from clew import counters
 from clew.captures import Member
-from clew.decode import REDACTED, plain
+from clew.decode import REDACTED, encoding, plain
 from clew.errors import InputError, ParseError
 from clew.model import Actor, Capture, Post, Tombstone
 from clew.plugins import Source
 
 _ANONYMOUS = "urn:clew:unnamed"
 _HOMES = {"x": "https://x.com/{}"}
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_DATA = re.compile(r"\s*(?:<[A-Za-z!/?]|\{\s*[\"}]|\[\s*[{\[\]\"]|[\w$.]+\s*=\s*[\[{])")  # markup, JSON, a script
+_NEWLINE = re.compile(r"\r\n|\r|\n")
+_ANNOUNCED = re.compile(
+    r"🧵|^\s*thread\b|\b(?:a|this|short|long|new) thread\b|\bтред\b|\bнитка\b", re.IGNORECASE | re.MULTILINE
+)
+_HEADER_LINES = 12
 
 
 class Paste:
@@ -38,10 +45,8 @@ class Paste:
     def sniff(self, capture: Capture) -> bool:
         """Take any text that is not markup or data."""
         head = capture.body[:65536]
-        if not head.strip() or (_CONTROLS.search(head) and not head.startswith((b"\xff\xfe", b"\xfe\xff"))):
-            return False
-        start = head.lstrip(b"\xef\xbb\xbf \t\r\n")
-        return not start.startswith((b"{", b"<", b"window.YTD.")) and not _is_json_list(head)
+        text = head.decode(encoding(head), "replace")
+        return bool(text.strip("\ufeff \t\r\n")) and not _CONTROLS.search(text) and not _DATA.match(text)
 
     def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
         """Yield the author and the posts of each text, in reading order."""
@@ -59,10 +64,6 @@ class Paste:
 
 
 SOURCE: Source = Paste()
-
-
-def _is_json_list(head: bytes) -> bool:
-    return re.match(rb"[\xef\xbb\xbf\s]*\[\s*(\{|\[|\])", head) is not None
 
 
 def _parse(capture: Capture) -> Iterator[Actor | Post | Tombstone]:
@@ -103,16 +104,17 @@ def moment(text: str) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise InputError("This is not a date", text, "Write it as 2022-02-21 or 2022-02-21T18:30+02:00") from error
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _actor(given: str, found: tuple[str, str]) -> Actor:
     """Return who wrote it: as the person who pasted it says, else as the page's footer says."""
     network, handle = found
-    if given:
-        name = given.lstrip("@")
+    given = given.strip()
+    name = given.lstrip("@")
+    if name:
         if given.startswith("@") or name == handle:
             home = _HOMES["x"].format(name) if name.casefold() == handle.casefold() else ""
             return Actor(home or f"acct:{name}", preferred_username=name, url=home)
@@ -127,46 +129,53 @@ def _actor(given: str, found: tuple[str, str]) -> Actor:
 
 # -- splitting ----------------------------------------------------------------------------------------------------
 
+_Line = tuple[int, int]
+_Marked = dict[int, tuple[counters.Mark, ...]]
+
 
 def _split(text: str) -> tuple[list[tuple[int, int]], tuple[str, str]]:
-    """Return the ranges of the posts, and (network, handle) of the author where a service's footer tells."""
+    """Return the ranges of the posts, and (network, handle) of the author where a service's frame tells."""
     lines = _lines(text)
     counted = counters.find([text[start:end] for start, end in lines], sparse=True)
-    last = max(counted.marks, default=-1)
-    stop, author = _cut_footer(text, lines, last)
-    begin = _cut_header(text, lines)
-    lines = lines[begin:stop]
-    marked = {index - begin: marks for index, marks in counted.marks.items() if begin <= index < stop}
-    groups = _group(text, lines, marked) if marked else [(0, len(lines))]
+    frame = _frame(text, lines, counted.marks)
+    marked = {at - frame.begin: marks for at, marks in counted.marks.items() if frame.begin <= at < frame.stop}
+    announced = counted.last or frame.service or _announced(text, lines, counted.marks)
+    proven = counters.self_evident(counted) or announced
+    lines = lines[frame.begin : frame.stop]
+    groups = _group(text, lines, marked) if marked and proven else [(0, len(lines))]
     ranges = (_trim(text, lines[low][0], lines[high - 1][1]) for low, high in groups if low < high)
-    return [(start, end) for start, end in ranges if start < end], author
+    return [(start, end) for start, end in ranges if start < end], frame.author
 
 
-def _lines(text: str) -> list[tuple[int, int]]:
-    ends = [match.start() for match in re.finditer(r"\r\n|\r|\n", text)] + [len(text)]
-    starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
-    return list(zip(starts, ends, strict=True))
+def _lines(text: str) -> list[_Line]:
+    breaks = [match.span() for match in _NEWLINE.finditer(text)]
+    return list(zip([0, *(end for _, end in breaks)], [*(start for start, _ in breaks), len(text)], strict=True))
 
 
-def _group(
-    text: str, lines: Sequence[tuple[int, int]], marked: dict[int, tuple[counters.Mark, ...]]
-) -> list[tuple[int, int]]:
+def _announced(text: str, lines: Sequence[_Line], marks: _Marked) -> bool:
+    """Say whether the text calls itself a thread before its second number: "1." alone may number a list."""
+    first = min(marks, default=0)
+    return any(_ANNOUNCED.search(text, *lines[index]) for index in range(min(first + 1, len(lines))))
+
+
+def _group(text: str, lines: Sequence[_Line], marked: _Marked) -> list[tuple[int, int]]:
     """Return the ranges of lines that are one post each."""
-    if sum(marks[0].place == "head" for marks in marked.values()) * 2 > len(marked):
-        starts = sorted(index for index, marks in marked.items() if marks[0].number or marks[0].place == "head")
-        return list(zip([0, *starts], [*starts, len(lines)], strict=True))
     ends = [index + 1 for index in sorted(marked)]
-    groups = list(zip([0, *ends], ends, strict=False))
+    if sum(marks[0].place == "head" for marks in marked.values()) * 2 > len(marked):
+        starts = [index for index in sorted(marked) if marked[index][0].place == "head"]
+        closed = [end for end in ends[-1:] if marked[end - 1][-1].last]  # what follows "end/" is a postscript
+        return list(pairwise(sorted({0, *starts, *closed, len(lines)})))
+    groups = list(pairwise([0, *ends]))
     return groups + _after(text, lines, ends[-1], _blank_between(text, lines, ends))
 
 
-def _blank_between(text: str, lines: Sequence[tuple[int, int]], ends: Sequence[int]) -> bool:
+def _blank_between(text: str, lines: Sequence[_Line], ends: Sequence[int]) -> bool:
     """Say whether the numbered posts are parted by blank lines."""
     borders = [end for end in ends[:-1] if end < len(lines)]
     return bool(borders) and all(not text[slice(*lines[end])].strip() for end in borders)
 
 
-def _after(text: str, lines: Sequence[tuple[int, int]], start: int, by_blank: bool) -> list[tuple[int, int]]:
+def _after(text: str, lines: Sequence[_Line], start: int, by_blank: bool) -> list[tuple[int, int]]:
     """Split what follows the last counter (postscripts) by the border that the numbered posts have."""
     groups, low = [], start
     for index in range(start, len(lines)):
@@ -179,41 +188,77 @@ def _after(text: str, lines: Sequence[tuple[int, int]], start: int, by_blank: bo
 
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    return start, end
+    piece = text[start:end]
+    return start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
 
 
 # -- what services print around a thread --------------------------------------------------------------------------
 
 
+class _Frame(NamedTuple):
+    """The lines from ``begin`` to ``stop`` are the thread; ``author`` is (network, handle)."""
+
+    begin: int
+    stop: int
+    service: str = ""
+    author: tuple[str, str] = ("", "")
+
+
+class _Service(NamedTuple):
+    name: str
+    network: str
+    sure: tuple[re.Pattern[str], ...]
+    also: tuple[re.Pattern[str], ...]
+    header: tuple[re.Pattern[str], ...]
+    author: tuple[re.Pattern[str], ...]
+
+
 @cache
-def _services() -> list[dict[str, Any]]:
+def _services() -> list[_Service]:
     table = tomllib.loads((files("clew.sources") / "paste.toml").read_text("utf-8"))
-    services: list[dict[str, Any]] = table["service"]
-    return services
+    lists = ("sure", "also", "header", "author")
+    return [
+        _Service(one["name"], one["network"], *(tuple(map(re.compile, one.get(name, ()))) for name in lists))
+        for one in table["service"]
+    ]
 
 
-def _cut_footer(text: str, lines: Sequence[tuple[int, int]], last: int) -> tuple[int, tuple[str, str]]:
-    """Return the index of the first line that a service added after the thread, and the author it names."""
-    after = last + 1 if last >= 0 else len(lines) * 2 // 3
-    stop, author = len(lines), ("", "")
+def _frame(text: str, lines: Sequence[_Line], marks: _Marked) -> _Frame:
+    """Return what of the lines is the thread, by the first service that certainly framed it."""
+    after = max(marks) + 1 if marks else len(lines) * 2 // 3
+    header = min(min(marks, default=len(lines)), _HEADER_LINES)
+    shown = {at: text[slice(*lines[at])].strip()[:500] for at in (*range(header), *range(after, len(lines)))}
     for service in _services():
-        for index in range(after, len(lines)):
-            line = text[slice(*lines[index])][:500]
-            if any(re.search(pattern, line) for pattern in service["footer"]):
-                stop = min(stop, index)
-                named = re.search(service["author"], line) if "author" in service else None
-                author = (service["network"], named["handle"]) if named and not author[1] else author
-    return stop, author
+        stop = _footer(service, shown, after, len(lines))
+        begin = _header(service, shown, header, known=stop < len(lines))
+        if stop < len(lines) or begin:
+            around = [shown[at] for at in (*range(begin), *range(stop, len(lines))) if at in shown]
+            return _Frame(begin, stop, service.name, _handle(service, around))
+    return _Frame(0, len(lines))
 
 
-def _cut_header(text: str, lines: Sequence[tuple[int, int]]) -> int:
-    patterns = [pattern for service in _services() for pattern in service.get("header", ())]
-    begin = 0
-    for index in range(min(12, len(lines))):
-        if any(re.search(pattern, text[slice(*lines[index])][:500]) for pattern in patterns):
-            begin = index + 1
-    return begin
+def _footer(service: _Service, shown: dict[int, str], after: int, end: int) -> int:
+    """Return the first line of a footer: one that only the service prints, or its other lines right above."""
+    stop = next((at for at in range(after, end) if _any(service.sure, shown[at])), end)
+    above = stop - 1
+    while stop < end and above >= after and (not shown[above] or _any(service.also, shown[above])):
+        stop = above if shown[above] else stop
+        above -= 1
+    return stop
+
+
+def _header(service: _Service, shown: dict[int, str], end: int, *, known: bool) -> int:
+    """Return the line after the header: two different lines of it prove it, or one and the footer."""
+    found = [(at, pattern) for at in range(end) for pattern in service.header if pattern.search(shown[at])]
+    proven = found and (known or len({pattern for _, pattern in found}) > 1)
+    return max(at for at, _ in found) + 1 if proven else 0
+
+
+def _any(patterns: Sequence[re.Pattern[str]], line: str) -> bool:
+    return any(pattern.search(line) for pattern in patterns)
+
+
+def _handle(service: _Service, around: Sequence[str]) -> tuple[str, str]:
+    found = (pattern.search(line) for pattern in service.author for line in around)
+    named = next(filter(None, found), None)
+    return (service.network, named["handle"]) if named else ("", "")

@@ -14,7 +14,7 @@ from clew import text
 from clew.errors import StoreError
 from clew.model import Actor, Capture, Deletion, OptOut, Thread
 from clew.store import tables
-from clew.store.rows import Entry, Output, Saving, as_key, capture_of, handle_key, loads, thread_of
+from clew.store.rows import Entry, Output, Saving, as_key, capture_of, handle_key, loads
 
 _PREFIX = re.compile(r"[a-z2-7]{4,12}")
 _PAGE = 200  # rows fetched at once where all are wanted
@@ -98,7 +98,7 @@ class Reads(ABC):
         query = select(tables.thread.c.data).where(tables.thread.c.key == self.find(name))
         with self._connected() as db:
             data = db.execute(query).scalar_one_or_none()
-        return thread_of(_there(data, "The thread has to be derived again", name, "Run clew rebuild"))
+        return loads(_there(data, "The thread has to be derived again", name, "Run clew rebuild"), Thread)
 
     # --- facts ---
 

@@ -15,7 +15,7 @@ import msgspec
 
 from clew import text
 from clew.errors import StoreError
-from clew.model import Actor, Capture, Certificate, Complete, Item, Post, Rule, Run, Thread, Tombstone, Value
+from clew.model import Actor, Capture, Complete, Item, Post, Rule, Thread, Value
 
 _KEY = re.compile(r"[a-z2-7]{12}")
 
@@ -86,26 +86,6 @@ def loads(data: str, type_: type[T]) -> T:
         return msgspec.convert(_plain(data), type_)
 
 
-def thread_of(data: str) -> Thread:
-    """Return the thread that ``dumps`` wrote.
-
-    Raises:
-        StoreError: another version of Clew wrote it.
-    """
-    with _of_this_version("thread"):
-        raw = _plain(data)
-        parts = {
-            "certificate": msgspec.convert(raw["certificate"], Certificate),
-            "items": _items(raw["items"]),
-            "branches": _runs(raw.get("branches", ())),
-            "asides": _runs(raw.get("asides", ())),
-            "context": _items(raw.get("context", ())),
-            "quoted": msgspec.convert(raw.get("quoted", ()), tuple[Post, ...]),
-            "actors": msgspec.convert(raw.get("actors", ()), tuple[Actor, ...]),
-        }
-        return Thread(**{**raw, **parts})
-
-
 def _plain(data: str) -> Any:
     try:
         return msgspec.json.decode(data)
@@ -121,17 +101,6 @@ def _of_this_version(noun: str) -> Iterator[None]:
         raise StoreError(
             f"A stored {noun.lower()} is of another version of Clew", "", "Run clew rebuild"
         ) from error
-
-
-def _items(raw: Iterable[dict[str, Any]]) -> tuple[Item, ...]:
-    # The model's union has no tag; a post always has its content, a tombstone never.
-    return tuple(
-        msgspec.convert(item, Post) if "content" in item else msgspec.convert(item, Tombstone) for item in raw
-    )
-
-
-def _runs(raw: Iterable[dict[str, Any]]) -> tuple[Run, ...]:
-    return tuple(Run(run["in_reply_to"], _items(run["items"]), _items(run.get("answered", ()))) for run in raw)
 
 
 def capture_row(capture: Capture) -> dict[str, Any]:
