@@ -1,8 +1,9 @@
 """How much memory and time a 2 GB archive takes: ``python bench/archive.py``.
 
 Builds zips like an account archive of X in a temporary folder, deleted at the end: 1 GiB of records in parts of
-``tweets.js`` of 48 MiB, and 1 GiB of media. A child process takes each apart into captures; its peak resident
-memory is what the operating system counted. Aim: under 300 MiB.
+``tweets.js`` of 48 MiB (threads of up to 20 posts), and 1 GiB of media. A child process takes each apart into
+captures, another runs ``clew unroll`` on it; peak resident memory is what the operating system counted. Aim: under
+300 MiB.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def tweets(first: int, size: int, chance: random.Random) -> Iterator[bytes]:
                 "entities": {"hashtags": [], "urls": [{"url": "https://t.co/x", "indices": ["0", "9"]}]},
                 "id_str": str(number), "id": str(number), "full_text": text, "lang": "en",
                 "created_at": "Sun Mar 01 12:00:00 +0000 2026", "favorite_count": "0", "retweeted": False,
-                "in_reply_to_status_id_str": str(number - 1), "display_text_range": ["0", str(len(text))],
+                "in_reply_to_status_id_str": str(number - 1) if number % 20 else None,
+                "in_reply_to_user_id_str": "7" if number % 20 else None,
+                "display_text_range": ["0", str(len(text))],
             }
         }  # fmt: skip
         piece = b",\n" * (number > first) + json.dumps(record, indent=2).encode()
@@ -56,7 +59,9 @@ def build(path: Path, method: int, records: int, media: int) -> None:
     chance = random.Random(1)
     part = min(48 * MIB, records)
     with zipfile.ZipFile(path, "w", method, compresslevel=1) as out:
-        out.writestr("data/account.js", 'window.YTD.account.part0 = [{"account": {"username": "ada"}}]')
+        out.writestr(
+            "data/account.js", 'window.YTD.account.part0 = [{"account": {"accountId": "7", "username": "ada"}}]'
+        )
         for number in range(-(-records // part)):
             name = f"data/tweets-part{number}.js" if number else "data/tweets.js"
             with out.open(name, "w") as member:
@@ -102,7 +107,7 @@ def main() -> None:
     if options.child:
         take_apart(Path(options.child[0]), options.child[1] == "media")
         return
-    print(f"{'archive':<18}{'GiB':>6}{'captures':>12}{'MB/CPU s':>10}{'CPU s':>8}{'peak MiB':>10}")
+    print(f"{'archive':<22}{'GiB':>6}{'captures':>12}{'MB/CPU s':>10}{'CPU s':>8}{'peak MiB':>10}")
     with tempfile.TemporaryDirectory() as folder:
         for label, method in (("stored", zipfile.ZIP_STORED), ("deflated", zipfile.ZIP_DEFLATED)):
             path = Path(folder) / f"{label}.zip"
@@ -114,8 +119,11 @@ def main() -> None:
                 name = f"{label}{', media' * (media == 'media')}"
                 size = path.stat().st_size / GIB
                 print(
-                    f"{name:<18}{size:>6.2f}{seen['captures']:>12,}{rate:>10.0f}{seconds:>8.1f}{peak / MIB:>10.0f}"
+                    f"{name:<22}{size:>6.2f}{seen['captures']:>12,}{rate:>10.0f}{seconds:>8.1f}{peak / MIB:>10.0f}"
                 )
+            _, peak, seconds = measure([sys.executable, "-m", "clew", "unroll", str(path)])
+            name, rate = f"{label}, clew unroll", seen["bytes"] / 1e6 / seconds
+            print(f"{name:<22}{size:>6.2f}{seen['captures']:>12,}{rate:>10.0f}{seconds:>8.1f}{peak / MIB:>10.0f}")
             path.unlink()
 
 

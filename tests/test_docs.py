@@ -53,8 +53,17 @@ def _help(path: str, command: click.Command) -> str:
 def nouns() -> str:
     """Every class of the model with its fields, from its docstrings."""
     tree = ast.parse(inspect.getsource(model))
+    words = "\n".join(_words(node) for node in tree.body if isinstance(node, ast.Assign))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name != "Value"]
-    return "\n".join(_noun(node) for node in classes)
+    return words + "\n\n" + "\n".join(_noun(node) for node in classes)
+
+
+def _words(node: ast.Assign) -> str:
+    """The values that a type allows; of ``Item`` what it is made of."""
+    name, allowed = ast.unparse(node.targets[0]), node.value
+    if isinstance(allowed, ast.Subscript):
+        return f"- `{name}` is one of {', '.join(f'`{value}`' for value in ast.literal_eval(allowed.slice))}."
+    return f"- `{name}` is `{ast.unparse(allowed)}`."
 
 
 def _noun(node: ast.ClassDef) -> str:

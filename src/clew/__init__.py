@@ -94,4 +94,6 @@ def __getattr__(name: str) -> Any:
         return version("clew")
     if name in _HOME_OF:
         return getattr(import_module(f"clew.{_HOME_OF[name]}"), name)
+    if name in ("errors", "model", "plugins", "store"):
+        return import_module(f"clew.{name}")
     raise AttributeError(f"module 'clew' has no attribute {name!r}")

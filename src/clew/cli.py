@@ -135,15 +135,15 @@ def unroll(
 @contextmanager
 def _opened(given: str, author: str, published: str) -> Iterator[Reading]:
     from clew import captures
-    from clew.reading import opened
+    from clew.reading import LINK, opened
 
     limits = _config().limits
     with _progress("Reading records") as seen:
         if given == "-":
             reading = opened(_told(captures.receive(sys.stdin.buffer, limits=limits), author, published))
         else:
-            reading = opened(Path(given) if "\n" not in given else given, author=author, published=published,
-                             limits=limits, progress=seen)  # fmt: skip
+            what = given if LINK.match(given) else Path(given)
+            reading = opened(what, author=author, published=published, limits=limits, progress=seen)
     with reading:
         yield reading
 
@@ -423,7 +423,8 @@ def forget(who: str, yes: bool, no_opt_out: bool, lift: bool, by: str) -> None:
         removed = site.sweep(store, config, done)
     click.echo(
         f"{actor.id} is forgotten: {_threads(len(done.dropped))} dropped, {_threads(len(done.changed))} changed, "
-        f"{done.captures:,} captures redacted, {len(removed):,} files and folders cleaned."
+        f"{done.captures:,} capture{'' if done.captures == 1 else 's'} redacted, "
+        f"{len(removed):,} exported place{'' if len(removed) == 1 else 's'} cleaned."
     )
 
 

@@ -40,6 +40,8 @@ class Limits(Settings, frozen=True):
     """One picture, video or sound of an archive."""
     total: Count = 16 * GIB
     """All that is read of one archive, what is read twice or skipped in a compressed one counted too."""
+    thread: Count = 100_000
+    """Posts of one conversation; all of one are held in memory at once."""
     entries: Count = 200_000
     """Files in an archive or folder."""
     ratio: Count = 200
@@ -50,6 +52,7 @@ class Site(Settings, frozen=True):
     """What the pages say of the site they stand on."""
 
     title: str = "Clew"
+    """Name of the site, at the top of each page."""
     base_url: WebAddress = ""
     """Public address of the site, without a "/" at its end; empty where it has none."""
     contact: str = ""
@@ -62,6 +65,7 @@ class Listen(Settings, frozen=True):
     """Where ``clew serve`` listens."""
 
     host: str = "127.0.0.1"
+    """Address; 0.0.0.0 is every one of this machine's."""
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     """0 takes any free port."""
 

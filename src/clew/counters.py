@@ -219,9 +219,9 @@ def _extend(best: _Best, index: int, mark: Mark, sparse: bool) -> _Link:
 
 
 def _before(best: _Best, mark: Mark) -> Iterator[_Link]:
-    """Yield the chains that ``mark`` may continue: one below it in any form, else a jump in its own form."""
+    """Yield the chains that ``mark`` may continue: by one in its form or at the head, by more in its form only."""
     number, style, place, total = _key(mark)
-    forms = ((s, p) for s in _FORMS for p in ("head", "tail") if s == style or p == place)
+    forms = ((s, p) for s in _FORMS for p in ("head", "tail") if s == style or p == place == "head")
     near = [link for s, p in forms if (link := best.get((number - 1, s, p, total)))]
     drifted = best.get((number - 1, style, place, _ANY))
     announced = drifted and drifted.length == 1 and number == 2 and drifted.mark.apart  # "(1/12)", then "2/"
@@ -245,7 +245,7 @@ def _proves(chain: list[_Link], texts: Sequence[str], sparse: bool) -> bool:
     first, last = chain[0], chain[-1]
     totals = Counter(link.mark.total for link in chain if link.mark.total)
     common, share = totals.most_common(1)[0] if totals else (0, 0)
-    if totals and (share * 2 <= totals.total() or (share == 1 and len(chain) == totals.total())):
+    if totals and (share * 4 < totals.total() * 3 or (share == 1 and len(chain) == totals.total())):
         return False
     if not sparse and len(chain) * 2 < last.at - first.at + 1:
         return False

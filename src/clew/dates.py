@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 LONG_PAUSE = timedelta(hours=12)
@@ -11,10 +12,16 @@ _MONTHS = (
 _SMALL = "no one two three four five six seven eight nine ten eleven twelve".split()
 
 
-def iso(time: datetime) -> str:
-    """Return "2026-02-21T14:03:00Z", what ``<time datetime>`` wants."""
+DATE_ONLY, LOCAL_TIME = "date-only", "local-time"
+"""Labels of a post whose source told no time of day, or no time zone."""
+
+
+def iso(time: datetime, labels: Collection[str] = ()) -> str:
+    """Return "2026-02-21T14:03:00Z", what ``<time datetime>`` wants; without what the source did not tell."""
     utc = time.astimezone(UTC)
-    return f"{utc.year:04}-{utc:%m-%dT%H:%M:%S}Z"
+    if DATE_ONLY in labels:
+        return f"{utc.year:04}-{utc:%m-%d}"
+    return f"{utc.year:04}-{utc:%m-%dT%H:%M:%S}" + ("" if LOCAL_TIME in labels else "Z")
 
 
 def day(time: datetime) -> str:
@@ -23,15 +30,18 @@ def day(time: datetime) -> str:
     return f"{utc.day} {_MONTHS[utc.month - 1]} {utc.year}"
 
 
-def full(time: datetime) -> str:
+def full(time: datetime, labels: Collection[str] = ()) -> str:
     """Return "21 February 2026, 14:03 UTC"."""
-    return f"{day(time)}, {time.astimezone(UTC):%H:%M} UTC"
+    if DATE_ONLY in labels:
+        return day(time)
+    return f"{day(time)}, {time.astimezone(UTC):%H:%M} {'local time' if LOCAL_TIME in labels else 'UTC'}"
 
 
-def short(time: datetime) -> str:
+def short(time: datetime, labels: Collection[str] = ()) -> str:
     """Return "21 Feb, 14:03"."""
     utc = time.astimezone(UTC)
-    return f"{utc.day} {_MONTHS[utc.month - 1][:3]}, {utc:%H:%M}"
+    date = f"{utc.day} {_MONTHS[utc.month - 1][:3]}"
+    return date if DATE_ONLY in labels else f"{date}, {utc:%H:%M}"
 
 
 def span(first: datetime, last: datetime) -> str:

@@ -106,12 +106,16 @@ def redact(body: bytes, owned: Callable[[dict[str, Any]], bool], keep: frozenset
 # --- HTML ----------------------------------------------------------------------------------------------------
 
 _BLOCKS = frozenset(
-    "address article aside blockquote body dd div dl dt figure figcaption footer form h1 h2 h3 h4 h5 h6 header hr "
-    "li main nav ol p pre section table tr ul".split()
+    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figure figcaption "
+    "footer form h1 h2 h3 h4 h5 h6 header hgroup hr legend li main menu nav ol optgroup option p pre search "
+    "section summary table tr ul".split()
 )
+_CELLS = frozenset(["td", "th"])
 _SPACED = frozenset("p blockquote pre h1 h2 h3 h4 h5 h6 ul ol figure".split())
 _SKIPPED = frozenset("script style template noscript head title iframe object svg math".split())
 _WHITE = " \t\n\r\f"  # what HTML folds; a no-break space is text
+_SPACE = re.compile(r"\s*")
+_NEWLINES = re.compile(r"\n*")
 _FOLD = str.maketrans(_WHITE, " " * len(_WHITE))
 _INLINE: dict[str, FacetType] = {
     "strong": "strong", "b": "strong", "em": "emphasis", "i": "emphasis", "u": "underline", "ins": "underline",
@@ -237,6 +241,8 @@ class _Text:
     def part(self, node: LexborNode) -> None:
         if node.tag in _BLOCKS:
             self.breaks, self.space = max(self.breaks, 2 if node.tag in _SPACED else 1), False
+        elif node.tag in _CELLS:
+            self.space = self.length > 0 and not self.breaks
 
     def write(self, text: str, pre: bool) -> None:
         words = text if pre else " ".join(part for part in text.translate(_FOLD).split(" ") if part)
@@ -256,7 +262,6 @@ class _Text:
 
 
 def _trimmed(facet: Facet, text: str) -> Facet:
-    start, end = facet.start, facet.end
-    while start < end and text[start].isspace():
-        start += 1
-    return msgspec.structs.replace(facet, start=start)
+    owed = _NEWLINES if facet.type == "pre" else _SPACE  # other white space at the start of a <pre> is text
+    found = owed.match(text, facet.start, facet.end)
+    return msgspec.structs.replace(facet, start=found.end() if found else facet.start)

@@ -17,7 +17,7 @@ from clew.model import Block, BlockType, Document, Item, Post, Span, SpanType, T
 from clew.text import first_words
 
 VERSION = 1
-_BLANK = re.compile(r"(?:\r\n?|\n)(?:[^\S\r\n]*(?:\r\n?|\n))+")
+_BLANK = re.compile(r"(?>\r\n?|\n)(?:[^\S\r\n]*(?>\r\n?|\n))+")
 _BULLET = re.compile(r"^[^\S\n]*[•◦▪▫▽◽◾‣⁃∙]\ufe0f?\s", re.MULTILINE)
 _BLOCK_FACETS: dict[str, BlockType] = {
     "blockquote": "blockquote",

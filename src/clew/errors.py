@@ -31,7 +31,8 @@ class ClewError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.what}: {self.subject}" if self.subject else self.what
-        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in (head, self.hint) if part)
+        parts = (part for part in (head, self.hint) if part)
+        return " ".join(part if part.endswith((".", "?", "!")) else f"{part}." for part in parts)
 
 
 class InputError(ClewError):

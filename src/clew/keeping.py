@@ -35,7 +35,7 @@ def save(store: Store, reading: Reading, thread: Thread) -> str:
     with store.writing() as writer:
         wish = writer.opted_out([thread.attributed_to])
         if wish:
-            raise Refused(f"Not kept: {_FORGOTTEN}", _author(thread), "clew forget --lift ends an opt-out")
+            raise Refused(f"Not kept: {_FORGOTTEN}", _author(thread), f"Ended by: clew forget --lift {wish.actor}")
         earlier = list(_kept_before(writer, thread))
         writer.put_captures(_without(source, capture, writer) for capture in captures)
         digests = dict.fromkeys(capture.sha256 for capture in captures)

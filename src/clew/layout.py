@@ -278,7 +278,7 @@ class Layout:
         if not first or not post.published:
             return Markup()
         return Markup('<time class="d" dir="ltr" datetime="{}">{}</time>').format(
-            dates.iso(post.published), dates.short(post.published)
+            dates.iso(post.published, post.labels), dates.short(post.published, post.labels)
         )
 
 
@@ -291,10 +291,10 @@ def number(mark: Mark, post: Post) -> Markup:
     ).format(
         " day" if mark.new_day else "",
         mark.id,
-        dates.full(post.published),
+        dates.full(post.published, post.labels),
         mark.number,
-        dates.iso(post.published),
-        dates.short(post.published),
+        dates.iso(post.published, post.labels),
+        dates.short(post.published, post.labels),
     )
 
 

@@ -185,7 +185,7 @@ class _Told:
             return
         if item.summary:
             yield Piece("warning", item.summary)
-        when = f", {dates.full(item.published)}" if item.published else ""
+        when = f", {dates.full(item.published, item.labels)}" if item.published else ""
         yield Piece("quote", item.content, Block(0, len(item.content), "blockquote"), f"{how} {who}{when}")
         yield from _pictures(item)
 

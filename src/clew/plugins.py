@@ -30,7 +30,7 @@ class Source(Protocol):
     """What it opens in archives, in the order in which ``parse`` wants it. Empty: it has no archives."""
 
     def sniff(self, capture: Capture) -> bool:
-        """Is this capture (a whole file, or the first record of an archive's member) mine? By content only, cheap."""
+        """Is this capture (a file, or the first record of an archive's member) mine? By content only, cheap."""
         ...
 
     def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
@@ -88,7 +88,7 @@ def _others(group: str) -> tuple[Any, ...]:
             loaded.append(entry.load())
         except ClewError:
             raise
-        except Exception as error:  # noqa: BLE001  whatever a plugin raises must name the plugin
+        except Exception as error:  # whatever a plugin raises must name the plugin
             raise PluginError(
                 "A plugin could not be loaded", entry.name, "Update or remove it", plugin=entry.name
             ) from error

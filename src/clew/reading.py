@@ -51,7 +51,7 @@ def opened(
     if isinstance(found, Capture):
         told = {key: value for key, value in (("author", author), ("published", published)) if value}
         return _reading([msgspec.structs.replace(found, headers={**found.headers, **told})])
-    return _Spooled(found, path, progress)
+    return _Spooled(found, path, bounds.thread, progress)
 
 
 def _reading(captures: Sequence[Capture]) -> _Whole:
@@ -160,10 +160,10 @@ class _Whole(Reading):
 class _Spooled(Reading):
     """An archive: read once, spooled to disk, and put together one conversation at a time."""
 
-    def __init__(self, archive: received.Archive, path: Path, progress: Callable[[int], object]) -> None:
+    def __init__(self, archive: received.Archive, path: Path, most: int, progress: Callable[[int], object]) -> None:
         self._archive, self._progress = archive, progress
         self.source = _source_of_archive(archive, path)
-        self._spool = Spool()
+        self._spool = Spool(most)
         self._actors: list[Actor] = []
         self._buried: dict[str, str] = {}  # id of what is not public -> digest of the record that says so
         self._record = ""

@@ -26,7 +26,7 @@ from clew.errors import ThreadError
 from clew.forest import Forest, id_time
 from clew.model import Actor, Item, Post, Rule, Run, Thread, Tombstone
 
-VERSION = 2
+VERSION = 1
 _STAR = 3  # so many answers to the head without an answer of their own make a star
 _STAR_PAUSE = timedelta(hours=1)
 _SKEW = timedelta(days=1)

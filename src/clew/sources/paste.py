@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from clew import counters
 from clew.captures import Member
+from clew.dates import DATE_ONLY, LOCAL_TIME
 from clew.decode import REDACTED, encoding, plain
 from clew.errors import InputError, ParseError
 from clew.model import Actor, Capture, Post, Tombstone
@@ -43,10 +44,11 @@ class Paste:
     members: tuple[Member, ...] = ()
 
     def sniff(self, capture: Capture) -> bool:
-        """Take any text that is not markup or data."""
+        """Take any text that is not markup or data. Control characters alone do not make it binary."""
         head = capture.body[:65536]
         text = head.decode(encoding(head), "replace")
-        return bool(text.strip("\ufeff \t\r\n")) and not _CONTROLS.search(text) and not _DATA.match(text)
+        binary = "\0" in text or ("\ufffd" in text[:-4] and _CONTROLS.search(text))
+        return bool(text.strip("\ufeff \t\r\n")) and not binary and not _DATA.match(text.lstrip("\ufeff"))
 
     def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
         """Yield the author and the posts of each text, in reading order."""
@@ -78,7 +80,8 @@ def _parse(capture: Capture) -> Iterator[Actor | Post | Tombstone]:
         raise ParseError("There is no text in this paste", capture.member or "standard input")
     actor = _actor(capture.headers.get("author", ""), author)
     yield actor
-    published = moment(capture.headers.get("published", ""))
+    when = capture.headers.get("published", "")
+    published = moment(when)
     for number, (start, end) in enumerate(pieces, 1):
         yield Post(
             id=f"{base}#{number}",
@@ -90,6 +93,7 @@ def _parse(capture: Capture) -> Iterator[Actor | Post | Tombstone]:
             in_reply_to_actor=actor.id if number > 1 else "",
             context=f"{base}#1" if number > 1 else "",
             generator="paste",
+            labels=_untold(when),
             order=number,
         )
 
@@ -107,6 +111,15 @@ def moment(text: str) -> datetime | None:
         return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise InputError("This is not a date", text, "Write it as 2022-02-21 or 2022-02-21T18:30+02:00") from error
+
+
+def _untold(when: str) -> tuple[str, ...]:
+    """Return the label for what a date does not tell: the time of day, or its zone."""
+    if not when:
+        return ()
+    if len(when.strip()) <= len("2022-02-21"):
+        return (DATE_ONLY,)
+    return () if datetime.fromisoformat(when.strip()).tzinfo else (LOCAL_TIME,)
 
 
 def _actor(given: str, found: tuple[str, str]) -> Actor:

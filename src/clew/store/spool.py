@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from clew.errors import StoreError
+from clew.errors import StoreError, ThreadError
 from clew.model import Capture, Item
 
 _SCHEMA = """
@@ -46,7 +46,9 @@ SELECT data FROM item WHERE id NOT IN (SELECT id FROM below) ORDER BY n
 class Spool:
     """Items and captures in a temporary file. Use as a context manager; the file is gone afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        """``most``: items of one conversation; more is a ThreadError."""
+        self._most = most
         self._folder = tempfile.TemporaryDirectory(prefix="clew-")
         self._db = sqlite3.connect(Path(self._folder.name) / "spool.db", isolation_level=None)
         self._db.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -32768;")
@@ -94,8 +96,8 @@ class Spool:
     def conversations(self) -> Iterator[list[Item]]:
         """Yield the items of each conversation, all tellings of them, each item in one conversation only."""
         for (tree,) in self._db.execute("SELECT DISTINCT tree FROM top ORDER BY tree"):
-            yield [self._decoder.decode(data) for (data,) in self._db.execute(_BELOW, (tree,))]
-        if circles := [self._decoder.decode(data) for (data,) in self._db.execute(_CIRCLES)]:
+            yield self._items(_BELOW, tree)
+        if circles := self._items(_CIRCLES):
             yield circles
 
     def named(self, name: str) -> list[str]:
@@ -118,9 +120,19 @@ class Spool:
             parent, root = row
             above = self._db.execute("SELECT 1 FROM item WHERE id = ? LIMIT 1", (parent,)).fetchone()
             if not above:
-                return [self._decoder.decode(data) for (data,) in self._db.execute(_BELOW, (root or node,))]
+                return self._items(_BELOW, root or node)
             node = parent
-        return [self._decoder.decode(data) for (data,) in self._db.execute(_CIRCLES)] if len(seen) > 1 else []
+        return self._items(_CIRCLES) if len(seen) > 1 else []
+
+    def _items(self, query: str, *names: str) -> list[Item]:
+        rows = self._db.execute(f"{query} LIMIT {self._most + 1}", names).fetchall()
+        if len(rows) > self._most:
+            raise ThreadError(
+                f"A conversation is longer than {self._most:,} posts",
+                names[0] if names else "",
+                "Raise limits.thread",
+            )
+        return [self._decoder.decode(data) for (data,) in rows]
 
 
 def _failed(error: sqlite3.Error) -> StoreError:

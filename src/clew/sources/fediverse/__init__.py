@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from msgspec import Raw
 
@@ -59,7 +60,7 @@ class Fediverse:
         asked = [raw for kind, raw in shapes.documents(capture) if kind in ("status", "bundle")]
         if len(asked) != 1:
             return ""
-        value = shapes.typed(asked[0], dict, capture)
+        value: dict[str, Any] = shapes.typed(asked[0], dict, capture)
         status = value.get("status", value)
         named = (status.get("uri") or status.get("url")) if isinstance(status, dict) else None
         return named if isinstance(named, str) else ""
