@@ -92,14 +92,16 @@ def test_strict_says_that_it_is_incomplete(tmp_path: Path) -> None:
 
 def test_an_export_lists_its_threads(tmp_path: Path) -> None:
     """An export of several threads shows a table; --post takes one, --all takes all, --save alone asks which."""
-    listed = ok(clew(tmp_path, "unroll", THREAD))
-    assert "First words" in listed
-    rows = json.loads(ok(clew(tmp_path, "unroll", THREAD, "--json")))
-    assert {row["posts"] for row in rows} >= {1, 11}
-    one = ok(clew(tmp_path, "unroll", THREAD, "--post", rows[0]["post"].rpartition("/")[2]))
-    assert "Port Ellery" in one
-    assert clew(tmp_path, "unroll", THREAD, "--save").returncode == 2
-    assert len(ok(clew(tmp_path, "unroll", THREAD, "--save", "--all")).splitlines()) == len(rows)
+    feed = tmp_path / "feed.json"
+    views = [json.loads(line)["thread"]["post"] for line in THREAD.read_text().splitlines()]
+    views[1]["record"] = {key: value for key, value in views[1]["record"].items() if key != "reply"}
+    feed.write_text(json.dumps({"posts": views}))
+    assert "First words" in ok(clew(tmp_path, "unroll", feed))
+    rows = json.loads(ok(clew(tmp_path, "unroll", feed, "--json")))
+    assert [row["posts"] for row in rows] == [1, 1]
+    assert "Port Ellery" in ok(clew(tmp_path, "unroll", feed, "--post", rows[0]["post"].rpartition("/")[2]))
+    assert clew(tmp_path, "unroll", feed, "--save").returncode == 2
+    assert len(ok(clew(tmp_path, "unroll", feed, "--save", "--all")).splitlines()) == len(rows)
 
 
 def test_keep_list_show_export_build_check_rebuild_forget(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_parents_have_no_circle_and_children_mirror_them() -> None:
 
 def test_a_tombstone_without_a_date_is_as_old_as_its_first_answer() -> None:
     """A missing answer stands among the others just before the first post that answers it."""
-    items = [
+    items: list[Item] = [
         post("a1"),
         post("a2", "a1"),
         post("a9", "a1"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from clew.errors import ClewError, ThreadError
 from clew.forest import Forest
-from clew.model import Attachment, Item, Poll, PollOption, Post, Quote, Rule, Thread, Tombstone
+from clew.model import Actor, Attachment, Item, Poll, PollOption, Post, Quote, Reason, Rule, Thread, Tombstone
 from clew.thread import assemble, places, threads
 
 DAY = datetime(2026, 3, 1, 8, tzinfo=UTC)
@@ -38,7 +39,11 @@ def at(minute: float) -> datetime:
 def post(key: str, parent: str = "", text: str = "", **more: Any) -> Post:
     """A post; it says who wrote its parent, as platforms do, unless ``in_reply_to_actor`` says otherwise."""
     minute = float("".join(c for c in key if c.isdecimal()) or 0)
-    given = {"published": at(minute), "in_reply_to": uri(parent), "in_reply_to_actor": author(parent)} | more
+    given: dict[str, Any] = {
+        "published": at(minute),
+        "in_reply_to": uri(parent),
+        "in_reply_to_actor": author(parent),
+    } | more
     return Post(uri(key), author(key), text or f"Words of {key}", capture="0" * 64, **given)
 
 
@@ -55,8 +60,8 @@ def grave(key: str, parent: str = "", deleted: float | None = None, **more: Any)
     """A post that is known to be deleted, ``deleted`` minutes after eight."""
     when = None if deleted is None else at(deleted)
     minute = float("".join(c for c in key if c.isdecimal()) or 0)
-    more = {"reason": "deleted", "published": at(minute), "attributed_to": author(key)} | more
-    return Tombstone(uri(key), in_reply_to=uri(parent), deleted=when, **more)
+    given: dict[str, Any] = {"reason": "deleted", "published": at(minute), "attributed_to": author(key)} | more
+    return Tombstone(uri(key), in_reply_to=uri(parent), deleted=when, **given)
 
 
 def chain(*keys: str, head: str = "") -> list[Post]:
@@ -67,7 +72,7 @@ def keys(items: Iterable[Item]) -> str:
     return " ".join(item.id.rsplit("/", 1)[-1] for item in items)
 
 
-def line(items: Iterable[Item], key: str, rule: Rule = "longest") -> str:
+def line(items: Iterable[Any], key: str, rule: Rule = "longest") -> str:
     return keys(assemble(items, uri(key), rule).items)
 
 
@@ -242,7 +247,7 @@ def test_a_deleted_tail_frees_its_slot_for_a_younger_post() -> None:
 
 def test_a_younger_fork_does_not_re_anchor() -> None:
     """A later, longer fork higher up does not take the line over when the tail is deleted."""
-    items = [*chain("a1", "a2"), grave("a3", "a2", deleted=10), *chain("a20", "a21", "a22", head="a1")]
+    items: list[Item] = [*chain("a1", "a2"), grave("a3", "a2", deleted=10), *chain("a20", "a21", "a22", head="a1")]
     thread = assemble(items, uri("a1"), "oldest")
     assert keys(thread.items) == "a1 a2"
     assert branches(thread) == ["a20 a21 a22", "a3"]
@@ -250,7 +255,7 @@ def test_a_younger_fork_does_not_re_anchor() -> None:
 
 def test_a_reply_that_predates_the_deletion_is_not_promoted() -> None:
     """What stood beside a post while it lived stays a branch after it is deleted."""
-    items = [*chain("a1", "a2"), grave("a3", "a2", deleted=10), post("a5", "a2")]
+    items: list[Item] = [*chain("a1", "a2"), grave("a3", "a2", deleted=10), post("a5", "a2")]
     thread = assemble(items, uri("a1"), "oldest")
     assert (keys(thread.items), branches(thread)) == ("a1 a2", ["a3", "a5"])
     assert line([*items, post("a20", "a2")], "a1", "oldest") == "a1 a2 a20"
@@ -325,7 +330,7 @@ def test_a_star_under_oldest_is_a_fork() -> None:
 
 def test_a_star_with_a_deleted_point() -> None:
     """A deleted answer has its place in the star, and does not break it."""
-    items = [post("a1"), *(post(f"a{n}", "a1") for n in (2, 4, 5)), grave("a3", "a1")]
+    items: list[Item] = [post("a1"), *(post(f"a{n}", "a1") for n in (2, 4, 5)), grave("a3", "a1")]
     thread = assemble(items, uri("a1"))
     assert keys(thread.items) == "a1 a2 a3 a4 a5"
     assert [gap.after for gap in thread.certificate.gaps] == [uri("a2")]
@@ -431,7 +436,7 @@ def test_a_missing_answer_to_somebody_is_not_put_into_the_line() -> None:
 
 def test_a_missing_root_by_the_same_author() -> None:
     """A root that the posts name, and that is not here, is the thread's head; its id tells whose it was."""
-    three = {"in_reply_to": record(2), "context": record(1)}
+    three: dict[str, Any] = {"in_reply_to": record(2), "context": record(1)}
     thread = assemble([Post(record(3), "did:plc:ada", "Three", at(3), "", **three)], record(3))
     assert [item.id for item in thread.items] == [record(1), record(2), record(3)]
     assert thread.certificate.sentence == "1 of at least 3 posts is here: 2 unavailable."
@@ -471,7 +476,8 @@ def test_a_blocked_parent_without_a_post() -> None:
 def test_a_tombstone_hides_the_post_and_keeps_its_place() -> None:
     """A deletion that is learnt later, without any link, does not tear the thread apart."""
     late = Tombstone(uri("a2"), "deleted", deleted=at(60))
-    for items in ([*chain("a1", "a2", "a3"), late], [late, *chain("a1", "a2", "a3")]):
+    orders: list[list[Item]] = [[*chain("a1", "a2", "a3"), late], [late, *chain("a1", "a2", "a3")]]
+    for items in orders:
         thread = assemble(items, uri("a3"))
         assert keys(thread.items) == "a1 a2 a3"
         assert isinstance(thread.items[1], Tombstone)
@@ -547,7 +553,7 @@ def test_a_post_of_nobody() -> None:
 # -- listing ------------------------------------------------------------------------------------------------------
 
 
-def listed(items: Iterable[Item]) -> list[str]:
+def listed(items: Iterable[Any]) -> list[str]:
     return [keys(thread.items) for thread in threads(Forest(items))]
 
 
@@ -595,9 +601,10 @@ def test_an_aside_below_missing_posts_is_listed() -> None:
 @pytest.fixture
 def shallow() -> Iterator[None]:
     """Leave little room for recursion."""
-    depth, frame = 0, sys._getframe()
-    while frame is not None:  # type: ignore[redundant-expr]
-        depth, frame = depth + 1, frame.f_back  # type: ignore[assignment]
+    depth = 0
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(depth + 60)
     yield
@@ -694,7 +701,7 @@ def forests(draw: st.DrawFn, *, consistent: bool = False) -> list[Item]:
             "published": None if not consistent and draw(st.booleans()) else at(draw(st.integers(0, 2000))),
         }
         if draw(st.integers(0, 5)) == 0:
-            reason = draw(st.sampled_from(["deleted", "unavailable", "private", "blocked"]))
+            reason: Reason = draw(st.sampled_from(["deleted", "unavailable", "private", "blocked"]))
             deleted = at(draw(st.integers(0, 2000))) if reason == "deleted" else None
             author_ = who[n] if consistent or draw(st.booleans()) else ""
             items.append(Tombstone(ids[n], reason, attributed_to=author_, deleted=deleted, **common))
@@ -723,7 +730,7 @@ def forests(draw: st.DrawFn, *, consistent: bool = False) -> list[Item]:
     return items
 
 
-def every_thread(items: Iterable[Item]) -> dict[tuple[str, Rule], Thread | str]:
+def every_thread(items: Iterable[Actor | Item]) -> dict[tuple[str, Rule], Thread | str]:
     """Every thread from every post by every rule; the sentence of the error where there is none."""
     found: dict[tuple[str, Rule], Thread | str] = {}
     forest = Forest(items)

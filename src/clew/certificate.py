@@ -38,7 +38,8 @@ def certify(forest: Forest, items: Sequence[Item], limits: Sequence[str] = ()) -
     skipped = _skipped(items, counted)
     gaps = [*_buried(forest, items), *skipped, *_unsized(posts, items, sum(gap.count for gap in skipped))]
     missing = sum(gap.count for gap in gaps)
-    doubts = _doubts(forest, items)
+    unclaimed = _unclaimed(forest, items)
+    doubts = _doubts(forest, items, len(unclaimed))
     if not missing and counted.total > len(posts):
         doubts.append(f"The counters announce {counted.total:,} posts")
     unseen = _unseen_replies(forest, posts)
@@ -50,7 +51,7 @@ def certify(forest: Forest, items: Sequence[Item], limits: Sequence[str] = ()) -
         found=len(posts),
         expected=max(len(posts) + missing, counted.total) if known else None,
         complete=complete,
-        gaps=tuple(gaps),
+        gaps=(*gaps, *unclaimed),
         limits=(*limits, *doubts),
         evidence=tuple(evidence),
         sentence="",
@@ -106,13 +107,13 @@ def _may_hide_more(forest: Forest, items: Sequence[Item], item: Item) -> bool:
 # -- what cannot be known -----------------------------------------------------------------------------------------
 
 
-def _doubts(forest: Forest, items: Sequence[Item]) -> list[str]:
+def _doubts(forest: Forest, items: Sequence[Item], below: int) -> list[str]:
     """Return why nothing can vouch for the whole line, one plain sentence each."""
     doubts = []
     above = forest.items.get(forest.parents.get(items[0].id, ""))
     if isinstance(above, Tombstone) and not above.attributed_to:
         doubts.append("The first post answers one that is not here, and whose that was is not known")
-    if below := _unknown_below(forest, items):
+    if below:
         are, whose = ("answer is", "whose it was is") if below == 1 else ("answers are", "whose they were is")
         doubts.append(f"{below:,} {are} missing here, and {whose} not known")
     if adrift := forest.adrift(items):
@@ -121,10 +122,21 @@ def _doubts(forest: Forest, items: Sequence[Item]) -> list[str]:
     return doubts
 
 
-def _unknown_below(forest: Forest, items: Sequence[Item]) -> int:
-    """Count the missing answers to the line of which nobody says whose they are."""
-    below = (forest.items[child] for item in items for child in forest.children.get(item.id, ()))
-    return sum(isinstance(child, Tombstone) and not child.attributed_to for child in below)
+def _unclaimed(forest: Forest, items: Sequence[Item]) -> list[Gap]:
+    """Return the missing answers to the line of which nobody says whose they are; they count as none of its posts.
+
+    Those below them are among them: an answer to a missing one.
+    """
+    gaps = []
+    stack = [(child, item.id) for item in reversed(items) for child in reversed(forest.children.get(item.id, ()))]
+    while stack:
+        id_, after = stack.pop()
+        child = forest.items[id_]
+        if isinstance(child, Tombstone) and not child.attributed_to:
+            evidence = child.evidence or "it is missing, and whose it was is not known"
+            gaps.append(Gap(child.reason, evidence, id_, after, 0))
+            stack += [(below, id_) for below in reversed(forest.children.get(id_, ()))]
+    return gaps
 
 
 def _unseen_replies(forest: Forest, posts: Sequence[Post]) -> int:
@@ -205,7 +217,7 @@ def _sentence(certificate: Certificate, doubts: Sequence[str], *, paste: bool, l
 def _short(certificate: Certificate, *, least: bool) -> str:
     """Say how many are here, of how many, and why the others are not."""
     counts: dict[Reason, int] = {}
-    for gap in certificate.gaps:
+    for gap in (gap for gap in certificate.gaps if gap.count):
         counts[gap.reason] = counts.get(gap.reason, 0) + gap.count
     told = ", ".join(f"{count:,} {PLAIN[reason]}" for reason, count in counts.items())
     jumps = "; ".join(gap.evidence for gap in certificate.gaps if gap.reason == "counter")

@@ -310,6 +310,8 @@ def missing(item: Tombstone | Gap, mark: Mark | None = None) -> Missing:
     reason = REASONS[item.reason]
     if isinstance(item, Gap) and item.count > 1:
         sentence = f"{dates.spelled(item.count, 'post').capitalize()} are not here: {reason}."
+    elif isinstance(item, Gap) and not item.count:
+        sentence = f"An answer that may be anybody's is not here: {reason}."
     elif mark:
         sentence = f"Post {mark.number} is not here: {reason}."
     else:
@@ -341,7 +343,7 @@ def _unnamed(gaps: Iterable[Gap], here: set[str]) -> dict[str, list[Piece]]:
     """Return the gaps that no tombstone stands for, by the item they follow."""
     table: dict[str, list[Piece]] = {}
     for gap in gaps:
-        if gap.after in here and gap.id not in here:
+        if gap.count and gap.after in here and gap.id not in here:
             table.setdefault(gap.after, []).append(Piece("gap", missing=missing(gap)))
     return table
 

@@ -205,7 +205,7 @@ class Gap(Value, frozen=True):
     after: str = ""
     """Id of the item it follows."""
     count: int = 1
-    """How many posts, where several."""
+    """How many posts; 0 for an answer that is missing and may as well be somebody else's."""
 
 
 class Certificate(Value, frozen=True):

@@ -122,7 +122,7 @@ class _Told:
             self.blocks.setdefault(block.part, []).append(block)
         self.missing: dict[str, list[Gap]] = {}
         for gap in thread.certificate.gaps:
-            if gap.id not in self.numbers:  # else its tombstone stands in its place
+            if gap.count and gap.id not in self.numbers:  # else its tombstone stands in its place
                 self.missing.setdefault(gap.after, []).append(gap)
 
     def line(self, items: Sequence[Item], part: str) -> Iterator[Piece]:

@@ -30,8 +30,11 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _DATA = re.compile(r"\s*(?:<[A-Za-z!/?]|\{\s*[\"}]|\[\s*[{\[\]\"]|[\w$.]+\s*=\s*[\[{])")  # markup, JSON, a script
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _ANNOUNCED = re.compile(
-    r"🧵|^\s*thread\b|\b(?:a|this|short|long|new) thread\b|\bтред\b|\bнитка\b", re.IGNORECASE | re.MULTILINE
+    r"🧵|(?:^\W*|\b(?:a|this|short|long|new|quick) )thread(?=\W*$|\s*[:.!…]|\s+(?:on|about)\b)"
+    r"|\b(?:тред|нитка)(?=\W*$|\s*[:.!…]|\s+(?:о|об|про)\b)",
+    re.IGNORECASE | re.MULTILINE,
 )
+_LINKS = re.compile(r"\s*(?:https?://|pic\.)\S+(?:\s+(?:https?://|pic\.)\S+)*\s*")
 _HEADER_LINES = 12
 
 
@@ -173,19 +176,28 @@ def _announced(text: str, lines: Sequence[_Line], marks: _Marked) -> bool:
 
 def _group(text: str, lines: Sequence[_Line], marked: _Marked) -> list[tuple[int, int]]:
     """Return the ranges of lines that are one post each."""
-    ends = [index + 1 for index in sorted(marked)]
+    ends = [_with_links(text, lines, index + 1) for index in sorted(marked)]
     if sum(marks[0].place == "head" for marks in marked.values()) * 2 > len(marked):
         starts = [index for index in sorted(marked) if marked[index][0].place == "head"]
-        closed = [end for end in ends[-1:] if marked[end - 1][-1].last]  # what follows "end/" is a postscript
+        closed = ends[-1:] if marked[max(marked)][-1].last else []  # what follows "end/" is a postscript
         return list(pairwise(sorted({0, *starts, *closed, len(lines)})))
     groups = list(pairwise([0, *ends]))
     return groups + _after(text, lines, ends[-1], _blank_between(text, lines, ends))
 
 
 def _blank_between(text: str, lines: Sequence[_Line], ends: Sequence[int]) -> bool:
-    """Say whether the numbered posts are parted by blank lines."""
+    """Say whether most of the numbered posts are parted by blank lines."""
     borders = [end for end in ends[:-1] if end < len(lines)]
-    return bool(borders) and all(not text[slice(*lines[end])].strip() for end in borders)
+    return sum(not text[slice(*lines[end])].strip() for end in borders) * 2 > len(borders)
+
+
+def _with_links(text: str, lines: Sequence[_Line], end: int) -> int:
+    """Return the end of a post with the lines of links that follow its counter up to a blank line."""
+    low = end
+    while end < len(lines) and _LINKS.fullmatch(text, *lines[end]):
+        end += 1
+    blank = end >= len(lines) or not text[slice(*lines[end])].strip()
+    return end if blank else low
 
 
 def _after(text: str, lines: Sequence[_Line], start: int, by_blank: bool) -> list[tuple[int, int]]:
