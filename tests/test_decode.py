@@ -123,8 +123,8 @@ def test_escaped_text_comes_back(text: str) -> None:
 
 
 HOSTILE = [
-    "<p>", "<b>", "<a href=x>", "<li>", "<table>", "<pre>a\n\nb</pre>", "<b><p>", "<div>", "<", "&", "<!--", "<a b='",
-    " ", "\n", "<script>", "</", "<br>", "<svg>", "<font><p>", "<td>", "<i></i> ", "<!-", "<blockquote>a",
+    "<p>", "<b>", "<a href=x>", "<li>", "<table>", "<pre>a\n\nb</pre>", "<b><p>", "<div>", "<", "&", "<!--",
+    "<a b='", " ", "\n", "<script>", "</", "<br>", "<svg>", "<font><p>", "<td>", "<i></i> ", "<!-", "<blockquote>a",
 ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clew.forest import Forest, id_time
+from clew.forest import Forest, id_seconds
 from clew.model import Actor, Item, Quote, Tombstone, Version
 from test_thread import at, author, chain, post, record, uri
 
@@ -117,14 +117,14 @@ def test_a_tombstone_without_a_date_is_as_old_as_its_first_answer() -> None:
 
 def test_the_time_in_an_id() -> None:
     """Record keys carry microseconds, X numbers milliseconds; whatever else stands there carries nothing."""
-    assert id_time(record(5)) == at(5)
+    assert id_seconds(record(5)) == at(5).timestamp()
     number = int((at(5).timestamp() * 1000) - 1288834974657) << 22
-    assert id_time(f"https://x.com/i/status/{number}") == at(5)
+    assert id_seconds(f"https://x.com/i/status/{number}") == at(5).timestamp()
 
 
 @pytest.mark.parametrize("tail", ["", "12", "x", "9" * 5000, "9" * 19, "٣" * 19])
 def test_ids_that_carry_no_time(tail: str) -> None:
     """Numbers that are too short, too long or absurd are no times, and no crash."""
-    assert id_time(f"https://x.com/i/status/{tail}") is None or len(tail) == 19
-    assert id_time(f"at://did:plc:ada/app.bsky.feed.post/{tail}") is None
-    assert id_time(uri(tail)) is None
+    assert id_seconds(f"https://x.com/i/status/{tail}") is None or len(tail) == 19
+    assert id_seconds(f"at://did:plc:ada/app.bsky.feed.post/{tail}") is None
+    assert id_seconds(uri(tail)) is None

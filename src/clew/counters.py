@@ -21,6 +21,7 @@ _FORMS = {
     "point": rf"{_NUMBER}[.)](?=\s|$)",
     "keycap": r"(?:🔟|(?P<keycap>(?:\d\ufe0f?\u20e3)+))",
 }
+_NEEDS = {"slash": "/", "bracket": ")]", "of": "o", "point": ".)", "keycap": "\u20e3🔟"}  # one of them, for speed
 _SELF_EVIDENT = ("slash", "of")  # the other forms number lists as well
 _THREAD = r"(?:🧵\s*)?"
 _HEADS = [
@@ -46,6 +47,8 @@ _LASTS = [
 ]
 _SIGN = re.compile(rf"\s*(?P<head>🧵)|(?<!🧵)(?P<tail>🧵){_TAIL_END}\Z")
 _HINT = re.compile(r"\d|🔟")
+_HEAD_HINT = re.compile(r"\s*(?:@[\w.-]+\s+)*[(\[\d🧵🔟]")
+_LONGEST = 40  # characters of a counter with all that is written around it
 _WINDOW = 600  # a counter stands in the first or the last characters of a text; mentions and links may be around it
 _JUMP = 40  # how far a believed sequence may jump, for posts that are missing
 _LATE = 5  # so many counters prove a sequence that starts where no thread starts
@@ -140,14 +143,33 @@ def self_evident(counters: Counters) -> bool:
 def candidates(text: str) -> list[Mark]:
     """Return everything at the head or the tail of ``text`` that has the form of a counter."""
     found: list[Mark | None] = []
-    cut = max(0, len(text) - _WINDOW)
-    if _HINT.search(text, 0, _WINDOW):
-        matches = ((style, pattern.match(text, 0, _WINDOW)) for style, pattern in _HEADS)
+    if head := _HEAD_HINT.match(text, 0, _WINDOW):
+        shown = text[head.end() - 1 : head.end() + _LONGEST]
+        matches = ((style, pattern.match(text, 0, _WINDOW)) for style, pattern in _HEADS if _may_be(style, shown))
         found += [_mark(match, style, "head") for style, match in matches if match]
+    cut = _tail(text)
     if _HINT.search(text, cut):
-        matches = ((style, pattern.search(text, cut)) for style, pattern in _TAILS)
+        shown = text[cut:]
+        matches = ((style, pattern.search(text, cut)) for style, pattern in _TAILS if _may_be(style, shown))
         found += [_mark(match, style, "tail") for style, match in matches if match]
     return [mark for mark in found if mark]
+
+
+def _may_be(style: str, text: str) -> bool:
+    return any(char in text for char in _NEEDS[style])
+
+
+def _tail(text: str) -> int:
+    """Return where the last words of ``text`` begin, links and tags after them not counted. Only for speed."""
+    end = len(text)
+    stop = max(0, end - _WINDOW)
+    while end > stop:
+        end = stop + len(text[stop:end].rstrip())
+        token = max(text.rfind(" ", stop, end), text.rfind("\n", stop, end), stop - 1) + 1
+        if token >= end or not text.startswith(("http://", "https://", "#", "👇", "🔽", "⬇", "⤵", "➡"), token):
+            break
+        end = token
+    return max(stop, end - _LONGEST)
 
 
 def _mark(match: re.Match[str], style: str, place: str) -> Mark | None:

@@ -6,6 +6,7 @@ linear time: a thread can have thousands of posts, and what claims to be one can
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,8 @@ import msgspec
 from clew.model import Actor, Item, Post, Tombstone, Version
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TID = {c: i for i, c in enumerate("234567abcdefghijklmnopqrstuvwxyz")}
+_TID = re.compile("[2-7a-z]{13}")
+_BASE_32 = str.maketrans("234567abcdefghijklmnopqrstuvwxyz", "0123456789abcdefghijklmnopqrstuv")
 _KEPT_OVER_POST = ("deleted", "forgotten", "private")  # a tombstone that is a fact hides the text it buries
 _DAY = 86400.0
 
@@ -108,7 +110,8 @@ class Forest:
         for id_, parent in self.parents.items():
             self.children.setdefault(parent, []).append(id_)
         for ids in self.children.values():  # only now: the age of a tombstone is that of its answers
-            ids.sort(key=self.moment)
+            if len(ids) > 1:
+                ids.sort(key=self.moment)
 
     def _join_fragments(self) -> None:
         """Put a missing post of an author back where it must have been: after the last older post of the thread.
@@ -211,18 +214,15 @@ class Forest:
         """Return the sort key of an item: by the time in its id, else by its date, else by its children."""
         item = self.items.get(id_)
         order = item.order if isinstance(item, Post) else 0
-        time = id_time(id_)
-        if time is None and item is not None and item.published is not None:
-            time = item.published
-        if time is None and isinstance(item, Tombstone):  # just before the first post that answers it
-            answers = [
-                child.published
-                for child in map(self.items.get, self.children.get(id_, ()))
-                if child is not None and child.published is not None
-            ]
+        seconds = id_seconds(id_)
+        if seconds is None and item is not None and item.published is not None:
+            seconds = (item.published - _EPOCH).total_seconds()
+        if seconds is None and isinstance(item, Tombstone):  # just before the first post that answers it
+            children = [self.items.get(child) for child in self.children.get(id_, ())]
+            answers = [child.published for child in children if child is not None and child.published is not None]
             if answers:
-                return ((min(answers) - _EPOCH).total_seconds() - 1e-3, 0, len(id_), id_)
-        return ((time - _EPOCH).total_seconds() if time else 0.0, order, len(id_), id_)
+                seconds = (min(answers) - _EPOCH).total_seconds() - 1e-3
+        return (seconds or 0.0, order, len(id_), id_)
 
     def author(self, id_: str) -> str:
         """Return the actor id of an item's author; empty where nobody knows."""
@@ -231,7 +231,9 @@ class Forest:
 
     def own_children(self, id_: str) -> list[str]:
         """Return the direct answers by the same author, oldest first."""
-        return [child for child in self.children.get(id_, ()) if self._same_author(child, id_)]
+        children = self.children.get(id_)
+        author = self.author(id_) if children else ""
+        return [child for child in children if self.author(child) == author] if children and author else []
 
     def subtree(self, id_: str) -> Iterator[str]:
         """Yield ``id_`` and all below it that is reached through posts of its own author alone, parents first."""
@@ -250,8 +252,10 @@ class Forest:
 
     def time(self, id_: str) -> datetime | None:
         """Return when an item was written: as its id tells, else as it says."""
-        item = self.items.get(id_)
-        return id_time(id_) or (item.published if item is not None else None)
+        item, seconds = self.items.get(id_), id_seconds(id_)
+        if seconds is not None:
+            return datetime.fromtimestamp(seconds, UTC)
+        return item.published if item is not None else None
 
     def adrift(self, line: Iterable[Item]) -> int:
         """Count the author's missing posts that may belong to a line, though nobody knows what they answer.
@@ -290,22 +294,19 @@ class _Trees:
         self._joined[top] = self.top(id_)
 
 
-def id_time(id_: str) -> datetime | None:
-    """Return the time that an id carries: an AT Protocol TID (microseconds) or an X snowflake (milliseconds)."""
-    tail = id_.rsplit("/", 1)[-1]
-    if id_.startswith("at://") and len(tail) == 13 and all(c in _TID for c in tail):
-        number = 0
-        for char in tail:
-            number = number * 32 + _TID[char]
-        return _at((number >> 10) / 1e6)
-    if id_.startswith("https://x.com/i/status/") and tail.isdecimal() and len(tail) < 20 and int(tail) > 2**34:
-        return _at(((int(tail) >> 22) + 1288834974657) / 1e3)
-    return None
+def id_seconds(id_: str) -> float | None:
+    """Return the time that an id carries, in seconds since 1970.
 
-
-def _at(seconds: float) -> datetime | None:
-    """Ids that are no timestamps give absurd years; those tell nothing."""
-    return datetime.fromtimestamp(seconds, UTC) if 1.1e9 < seconds < 4.1e9 else None
+    That is an AT Protocol TID (microseconds) or an X snowflake (milliseconds). Ids that are no timestamps give
+    absurd years; those tell nothing.
+    """
+    tail = id_.rpartition("/")[2]
+    seconds = 0.0
+    if len(tail) == 13 and id_.startswith("at://") and _TID.fullmatch(tail):
+        seconds = (int(tail.translate(_BASE_32), 32) >> 10) / 1e6
+    elif id_.startswith("https://x.com/i/status/") and tail.isdecimal() and len(tail) < 20 and int(tail) > 2**34:
+        seconds = ((int(tail) >> 22) + 1288834974657) / 1e3
+    return seconds if 1.1e9 < seconds < 4.1e9 else None
 
 
 def _author_in(id_: str) -> str:

@@ -23,13 +23,13 @@ from itertools import pairwise
 from clew import counters
 from clew.certificate import PLAIN, certify
 from clew.errors import ThreadError
-from clew.forest import Forest, id_time
+from clew.forest import Forest, id_seconds
 from clew.model import Actor, Item, Post, Rule, Run, Thread, Tombstone
 
 VERSION = 1
 _STAR = 3  # so many answers to the head without an answer of their own make a star
 _STAR_PAUSE = timedelta(hours=1)
-_SKEW = timedelta(days=1)
+_SKEW = 86_400.0
 _CALL = r"(?:please\s+|pls\s+)?(?:unroll|compile|rollup)(?:,?\s+(?:please|pls))?"
 _NAME = r"@[\w.-]+(?:@[\w.-]+)?"
 _BOOKKEEPING = re.compile(
@@ -328,5 +328,5 @@ def _limits(lines: _Lines, head: str, line: list[str]) -> list[str]:
 
 
 def _misdated(post: Post) -> bool:
-    time = id_time(post.id)
-    return time is not None and post.published is not None and abs(time - post.published) > _SKEW
+    seconds = id_seconds(post.id)
+    return seconds is not None and post.published is not None and abs(seconds - post.published.timestamp()) > _SKEW
