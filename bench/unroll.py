@@ -111,7 +111,7 @@ def peak(work: Callable[[], object]) -> int:
 
 
 def compare(body: bytes, rounds: int) -> tuple[float, float, float, float]:
-    """Return medians: milliseconds of json.loads, and relative to it our parse, all of ours, and our peak memory."""
+    """Return medians: milliseconds of json.loads, and relative to it our parse, all of ours, our memory."""
     given = capture(body)
     theirs, parsed, ours = [], [], []
     for _ in range(rounds):

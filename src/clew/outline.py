@@ -138,7 +138,7 @@ class _Told:
                 yield from self.gaps(item.id)
             done = max(done, first)
             if block is not None:
-                yield from self.warning(items[first], warned)
+                yield from self.warning(items[min(first, len(items) - 1)], warned) if items else ()
                 yield Piece("block", self.text[block.start : block.end], block)
 
     def run(self, run: Run) -> Iterator[Piece]:

@@ -92,10 +92,10 @@ def is_link(token: str) -> bool:
 def repeated(left: str, right: str, how: Manner) -> int:
     """Return how many words the end of ``left`` and the start of ``right`` have twice, as a slip of the author's.
 
-    A name that ends one sentence and begins the next is not carried over.
+    A name that ends one sentence and begins the next is not carried over, nor is all of a text.
     """
-    ends, starts = left.split()[-_MOST_REPEATED:], right.split(maxsplit=_MOST_REPEATED)[:_MOST_REPEATED]
-    for count in range(min(len(ends), len(starts)), 0, -1):
+    ends, starts = left.split()[-_MOST_REPEATED:], right.split(maxsplit=_MOST_REPEATED)
+    for count in range(min(len(ends), len(starts) - 1, _MOST_REPEATED), 0, -1):
         tail = ends[-count:]
         spoken = all(any(c.isalpha() for c in word) and word[-1] not in _PUNCTUATION for word in tail)
         if spoken and tail == starts[:count] and not tail[0][0].isupper():
