@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from selectolax.lexbor import LexborHTMLParser
 
-from clew import dates, markup, pages
+from clew import dates, flow, markup, pages
 from clew.config import Site
 from clew.document import stitch
 from clew.model import (
@@ -507,3 +507,22 @@ def test_the_stylesheet_keeps_its_budget_and_loads_nothing() -> None:
 
 def test_the_same_values_give_the_same_bytes() -> None:
     assert every_page() == every_page()
+
+
+def test_a_thread_that_goes_on_from_another_says_so() -> None:
+    """A head that quotes its author's own post is continued from there; a later own quote is only named."""
+    from clew.model import Quote
+    from clew.thread import assemble
+
+    def own(n: int, parent: int, quoted: int) -> Post:
+        return Post(
+            f"https://x.com/i/status/{n}", ADA.id, f"Words {n}", None, "0" * 64, quote=Quote(f"https://x.com/i/status/{quoted}"),
+            in_reply_to=f"https://x.com/i/status/{parent}" if parent else "",
+        )  # fmt: skip
+
+    posts = [own(1, 0, 9), own(2, 1, 9), Post("https://x.com/i/status/9", ADA.id, "Before", None, "0" * 64)]
+    held = flow.page(assemble([ADA, *posts], posts[0].id))
+    html = pages.thread(SITE, held, KEY).decode()
+    assert html.count("Continued from:") == 1
+    assert html.count("An own post:") == 1
+    assert flow.export(held.thread, "text").count(b"[Continued from") == 1

@@ -165,7 +165,9 @@ class _Told:
         yield from _pictures(item)
         yield from _poll(item.poll)
         if item.quote and item.quote.id in self.quoted:
-            yield from self.other(self.quoted[item.quote.id], "Quoting")
+            own = self.quoted[item.quote.id].attributed_to == item.attributed_to
+            continued = own and self.numbers.get(item.id) == 1
+            yield from self.other(self.quoted[item.quote.id], "Continued from" if continued else "Quoting")
         elif item.quote:
             yield Piece(
                 "note", f"A quoted post is not here: {item.quote.state}", href=item.quote.url or item.quote.id
