@@ -163,12 +163,11 @@ def _tail(text: str) -> int:
     """Return where the last words of ``text`` begin, links and tags after them not counted. Only for speed."""
     end = len(text)
     stop = max(0, end - _WINDOW)
-    while end > stop:
+    while words := text[stop:end].rsplit(maxsplit=1):
         end = stop + len(text[stop:end].rstrip())
-        token = max(text.rfind(" ", stop, end), text.rfind("\n", stop, end), stop - 1) + 1
-        if token >= end or not text.startswith(("http://", "https://", "#", "👇", "🔽", "⬇", "⤵", "➡"), token):
+        if not words[-1].startswith(("http://", "https://", "#", "👇", "🔽", "⬇", "⤵", "➡")):
             break
-        end = token
+        end -= len(words[-1])
     return max(stop, end - _LONGEST)
 
 
