@@ -57,7 +57,7 @@ def certify(forest: Forest, items: Sequence[Item], limits: Sequence[str] = ()) -
         sentence="",
     )
     least = not counted.marks and any(_may_hide_more(forest, items, item) for item in items)
-    sentence = _sentence(certificate, doubts, paste=_is_paste(posts), least=least)
+    sentence = _sentence(certificate, doubts, carried=_carried(posts), least=least)
     return msgspec.structs.replace(certificate, sentence=" ".join(sentence.split()))
 
 
@@ -197,7 +197,7 @@ def _counter_sentence(counted: counters.Counters) -> str:
 # -- the sentence -------------------------------------------------------------------------------------------------
 
 
-def _sentence(certificate: Certificate, doubts: Sequence[str], *, paste: bool, least: bool) -> str:
+def _sentence(certificate: Certificate, doubts: Sequence[str], *, carried: str, least: bool) -> str:
     found = _count(certificate.found, "post", "posts")
     if certificate.complete == "no":
         return _short(certificate, least=least)
@@ -205,10 +205,10 @@ def _sentence(certificate: Certificate, doubts: Sequence[str], *, paste: bool, l
         return f"{found}, complete. {'. '.join(certificate.evidence)}."
     told = [line for line in certificate.evidence if line.startswith("The counters")]
     if told:
-        rest = "a paste proves no more" if paste else "nothing else vouches for the whole"
+        rest = "a paste proves no more" if carried else "nothing else vouches for the whole"
         sentence = f"{found}. {told[0]}; {rest}."
-    elif paste and certificate.found == 1:
-        sentence = "1 post, as pasted."
+    elif carried and certificate.found == 1:
+        sentence = "1 post, as pasted." if carried == "paste" else "1 article, as the saved page has it."
     else:
         sentence = f"{found}; whether that is all cannot be told from here."
     return " ".join([sentence, *(f"{doubt}." for doubt in doubts)])
@@ -230,8 +230,9 @@ def _platform_counts(size: int, the: str = "the") -> str:
     return f"{the} platform counts {_count(size, 'post', 'posts')}"
 
 
-def _is_paste(posts: Sequence[Post]) -> bool:
-    return any(post.generator == "paste" for post in posts)
+def _carried(posts: Sequence[Post]) -> str:
+    """Return how the posts were carried here by hand: "paste" or "page"; empty for a platform's own."""
+    return next((post.generator for post in posts if post.generator), "")
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -169,7 +169,7 @@ class Post(Value, frozen=True, tag="Note"):
     thread_size: int | None = None
     """The platform's own count of the author's posts in the thread."""
     generator: str = ""
-    """How it was carried here, where that limits what can be known: "paste"."""
+    """How it was carried here, where that limits what can be known: "paste", or "page" for a saved web page."""
     order: int = 0
     """Place in the capture, only where nothing else orders the posts (a paste)."""
     labels: tuple[str, ...] = ()

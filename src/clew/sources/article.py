@@ -137,6 +137,7 @@ def _article(capture: Capture) -> Iterator[Actor | Post | Tombstone]:
         attachments=tuple(_images(tree, chosen, base or capture.url)),
         langs=_langs(tree),
         labels=labels + (("omitted:text",) if omitted else ()),
+        generator="page",
     )
 
 
