@@ -193,6 +193,20 @@ def test_other_mistakes_have_their_codes(tmp_path: Path) -> None:
     told(result)
 
 
+def test_alone_it_prints_its_help_in_lines(tmp_path: Path) -> None:
+    result = clew(tmp_path)
+    assert result.returncode == 2
+    assert result.stdout == b""
+    assert result.stderr.decode().splitlines()[0] == "Usage: clew [OPTIONS] COMMAND [ARGS]..."
+
+
+@pytest.mark.parametrize("limit", ["0", "-1"])
+def test_a_list_of_nothing_is_not_an_empty_store(tmp_path: Path, limit: str) -> None:
+    result = clew(tmp_path, "list", "--limit", limit)
+    assert result.returncode == 2
+    assert b"--limit" in result.stderr
+
+
 def test_text_cannot_drive_the_terminal(tmp_path: Path) -> None:
     """Escape sequences and bidirectional overrides in a post do not reach the terminal."""
     (tmp_path / "evil.txt").write_text("Red \x1b[31m and \u202ereversed\x07", "utf-8")

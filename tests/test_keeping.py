@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -183,12 +184,18 @@ def test_forget_leaves_no_trace_in_any_file(tmp_path: Path) -> None:
         own = save(kept, given / "a.json", A1, A2, A3, B1, post=uri(ADA, "a1"))
         quoting = save(kept, given / "b.json", QUOTING)
         site.build(kept, settings, home / "public")
-        (home / "export.md").write_bytes(flow.export(kept.thread(own), "markdown"))
+        exported = flow.export(kept.thread(own), "markdown")
+        (home / "export.md").write_bytes(exported)
+        (home / "mine.md").write_text("My own notes, put in the place of an export")
         with kept.writing() as writer:
-            writer.put_output(str(home / "export.md"), "export", [kept.thread(own).id])
+            for name in ("export.md", "mine.md"):
+                kind = f"export {sha256(exported).hexdigest()}"
+                writer.put_output(str(home / name), kind, [kept.thread(own).id])
         assert b"secretword" in everything(home)
         done = keeping.forget(kept, "@ada.example", "test")
-        site.sweep(kept, settings, done)
+        cleaned = site.sweep(kept, settings, done)
+        assert str(home / "mine.md") not in cleaned
+        assert (home / "mine.md").read_text().startswith("My own notes")
         assert b"secretword" not in everything(home)
         assert b"Secretname" not in everything(home)
         thread = kept.thread(quoting)
@@ -320,6 +327,121 @@ def test_followers_only_notes_leave_a_gap_and_no_text(tmp_path: Path, kept: Stor
     ]
     assert again.certificate.complete == "no"
     assert MARKER not in str(list(kept.dump()))
+
+
+CID = {"did": "did:plc:cidcidcidcidcidcidcidcid", "handle": "cid.example", "displayName": "Cid"}
+C1 = view(CID, "c1", "a bystander with a secretword")
+
+
+def sound(kept: Store) -> bool:
+    before = list(kept.dump())
+    list(keeping.rebuild(kept))
+    found = [finding for finding in keeping.check(kept) if isinstance(finding, keeping.Finding)]
+    return not found and list(kept.dump()) == before
+
+
+def test_forget_reaches_who_is_in_a_capture_and_in_no_thread(kept: Store, tmp_path: Path) -> None:
+    """An answer may hold somebody's post that belongs to no kept thread; forget takes it out of the capture too."""
+    plain = view(ADA, "a1", "Ada alone")
+    key = save(kept, tmp_path / "a.json", plain, C1, post=uri(ADA, "a1"))
+    keeping.forget(kept, str(CID["did"]), "test")
+    assert "secretword" not in str(list(kept.dump()))
+    assert kept.thread(key).certificate.found == 1
+    assert sound(kept)
+
+
+def test_forget_derives_every_thread_of_a_shared_capture(kept: Store, tmp_path: Path) -> None:
+    """One answer may carry two authors' threads: when one is forgotten, the other stays and holds."""
+    other = save(kept, tmp_path / "a.json", A1, A2, C1, post=uri(ADA, "a1"))
+    save(kept, tmp_path / "a.json", A1, A2, C1, post=uri(CID, "c1"))
+    done = keeping.forget(kept, "@cid.example", "test")
+    assert (done.dropped, done.changed) == ((uri(CID, "c1"),), (uri(ADA, "a1"),))
+    assert kept.thread(other).certificate.found == 2
+    assert sound(kept)
+
+
+def test_who_shows_posts_to_the_logged_in_only_is_not_kept_in_others_threads(kept: Store, tmp_path: Path) -> None:
+    """The signal holds for an answer inside another's thread as well: its text is kept nowhere."""
+    label = {"src": BEN["did"], "uri": BEN["did"], "val": "!no-unauthenticated", "cts": "2026-01-01T00:00:00Z"}
+    asked = view(BEN | {"labels": [label]}, "b1", MARKER, uri(ADA, "a2"), uri(ADA, "a1"))
+    answer_ = view(ADA, "a5", "Ada answers Ben", uri(BEN, "b1"), uri(ADA, "a1"))
+    key = save(kept, tmp_path / "a.json", A1, A2, asked, answer_, post=uri(ADA, "a1"))
+    assert len(kept.thread(key).asides) == 1
+    assert MARKER not in str(list(kept.dump()))
+    assert sound(kept)
+
+
+@pytest.mark.parametrize("visibility", ["private", "direct", "list", None])
+@pytest.mark.parametrize("who", ["mila", "otto"])
+def test_what_is_not_public_in_an_answer_is_not_stored(
+    kept: Store, tmp_path: Path, visibility: str | None, who: str
+) -> None:
+    """An answer that was asked for with a login holds posts for few; their text does not come into the store."""
+
+    def status(number: int, name: str, text: str, seen: str | None) -> dict[str, Any]:
+        page = f"https://moss.example/users/{name}"
+        more = {"in_reply_to_id": "1", "in_reply_to_account_id": "mila"} if number > 1 else {}
+        return {"id": str(number), "uri": f"{page}/statuses/{number}", "visibility": seen,
+                "content": f"<p>{text}</p>",
+                "created_at": f"2026-05-0{number}T09:00:00Z", **more,
+                "account": {"id": name, "username": name, "acct": name, "uri": page, "url": page}}  # fmt: skip
+
+    found = {
+        "ancestors": [],
+        "descendants": [status(2, "mila", "Two", "public"), status(3, who, MARKER, visibility)],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"status": status(1, "mila", "One", "public"), "context": found}))
+    with reading.opened(path) as opened:
+        keeping.save(kept, opened, opened.one())
+    assert MARKER not in str(list(kept.dump()))
+    assert sound(kept)
+
+
+def test_a_protected_account_on_x_is_not_stored(kept: Store, tmp_path: Path) -> None:
+    """What a protected account answered is not shown to everybody, so its text does not come into the store."""
+
+    def tweet(number: int, user: int, text: str, to: int = 0) -> dict[str, Any]:
+        more = (
+            {"in_reply_to_status_id_str": f"179000000000000000{to}", "in_reply_to_user_id_str": "7"} if to else {}
+        )
+        return {"id_str": f"179000000000000000{number}", "full_text": text,
+                "created_at": f"Mon Mar 0{number} 09:00:00 +0000 2026", **more,
+                "user": {"id_str": str(user), "screen_name": f"u{user}", "protected": user == 8}}  # fmt: skip
+
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([tweet(1, 7, "One"), tweet(2, 7, "Two", 1), tweet(3, 8, MARKER, 2)]))
+    with reading.opened(path) as opened:
+        keeping.save(kept, opened, opened.thread("https://x.com/i/status/1790000000000000001"))
+    assert MARKER not in str(list(kept.dump()))
+    assert sound(kept)
+
+
+def test_forgetting_somebody_answered_leaves_an_archive_on_x(kept: Store, tmp_path: Path) -> None:
+    """Records of an archive do not name their owner; forgetting whom the owner answered must not take them."""
+    tweet = {"id_str": "1790000000000000001", "full_text": "An answer", "in_reply_to_user_id_str": "8",
+             "created_at": "Mon Mar 01 09:00:00 +0000 2026",
+             "in_reply_to_status_id_str": "1790000000000000000"}  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as box:
+        account = [{"account": {"accountId": "7", "username": "ada_quay", "accountDisplayName": "Ada"}}]
+        box.writestr("data/account.js", "window.YTD.account.part0 = " + json.dumps(account))
+        box.writestr("data/tweets.js", "window.YTD.tweets.part0 = " + json.dumps([{"tweet": tweet}]))
+    with reading.opened(tmp_path / "x.zip") as opened:
+        key = keeping.save(kept, opened, next(opened.threads()))
+    done = keeping.forget(kept, "https://x.com/i/user/8", "test")
+    assert not done.dropped
+    assert [item.content for item in kept.thread(key).items if isinstance(item, Post)] == ["An answer"]
+
+
+def test_forget_finds_what_was_written_under_an_earlier_head(kept: Store, tmp_path: Path) -> None:
+    """A file that was written before the thread's head turned up is known by the earlier id, and is found."""
+    tail = view(ADA, "a3", "a tail whose root is a mistake", uri(ADA, "a2"))
+    old = kept.thread(save(kept, tmp_path / "a.json", tail, post=uri(ADA, "a3"))).id
+    with kept.writing() as writer:
+        writer.put_output(str(tmp_path / "old.md"), "export", [old])
+    save(kept, tmp_path / "b.json", A1, A2, tail)
+    done = keeping.forget(kept, "@ada.example", "test")
+    assert [output.path for output in done.outputs] == [str(tmp_path / "old.md")]
 
 
 # -- two at once --------------------------------------------------------------------------------------------------

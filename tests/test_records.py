@@ -205,6 +205,14 @@ def test_the_fast_way_and_the_sure_way_agree() -> None:
         assert list(records([body], LIMIT)) == list(records(cut(body, 11), LIMIT))
 
 
+def test_a_chunk_that_ends_inside_a_string() -> None:
+    """Before Python 3.11.5 the scanner went on in the middle of it, and took the brackets there for real ones."""
+    pieces = [b'{"first": "%b"}' % (b"x" * 5_000), b'{"a": 1, "b": "x, {[ y", "c": [2]}', b'{"d": "\\\\\\"]"}']
+    body = b"[" + b", ".join(pieces) + b"]"
+    for end in range(5_000, len(body)):
+        assert list(records([body[:end], body[end:]], LIMIT)) == pieces
+
+
 def test_errors_are_sentences() -> None:
     with pytest.raises(ClewError) as caught:
         list(records([b'[{"a": 1'], LIMIT, "data/tweets.js"))

@@ -236,7 +236,7 @@ def test_forgetting_cleans_what_was_built_and_exported(store: Store, tmp_path: P
     export = tmp_path / "thread.md"
     export.write_bytes(get(store, f"/t/{key}/thread.md").body)
     with store.writing() as writer:
-        writer.put_output(str(export), "export", [store.entry(key).id])
+        writer.put_output(str(export), f"export {sha256(export.read_bytes()).hexdigest()}", [store.entry(key).id])
     done = keeping.forget(store, store.entry(key).actor.id, "a test")
     cleaned = site.sweep(store, CONFIG, done)
     assert sorted(cleaned) == sorted([str(tmp_path / "out"), str(export)])

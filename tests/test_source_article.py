@@ -212,7 +212,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert SOURCE.sniff(case("speech"))
-    with pytest.raises(InputError, match=r"pip install clew\[articles\]"):
+    with pytest.raises(InputError, match=r"Install Clew with its extra: articles"):
         parse(case("speech"))
 
 

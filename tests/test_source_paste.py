@@ -291,3 +291,12 @@ def test_a_text_is_forgotten_whole() -> None:
         next(v.id for v in SOURCE.parse([before]) if isinstance(v, Post)),
     )
     assert SOURCE.redact(before, frozenset(["https://x.com/bob"])) == before.body
+
+
+def test_a_counter_on_the_line_below_its_post() -> None:
+    """Counters that stand alone below their posts end them: no post more than the counters say."""
+    assert contents("One is here\n1/3\n\nTwo is there\n2/3\n\nThree ends\n3/3\n") == [
+        "One is here\n1/3",
+        "Two is there\n2/3",
+        "Three ends\n3/3",
+    ]

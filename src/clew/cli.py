@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +118,7 @@ def unroll(
 
     An export that holds several threads lists them; --post or --all says which to take.
     """
-    with _opened(given, author, published) as reading:
+    with _opened(given, author, published, keep=save) as reading:
         if every:
             chosen: Iterator[Thread] = reading.threads(rule)
         else:
@@ -133,7 +135,7 @@ def unroll(
 
 
 @contextmanager
-def _opened(given: str, author: str, published: str) -> Iterator[Reading]:
+def _opened(given: str, author: str, published: str, *, keep: bool) -> Iterator[Reading]:
     from clew import captures
     from clew.reading import LINK, opened
 
@@ -143,7 +145,7 @@ def _opened(given: str, author: str, published: str) -> Iterator[Reading]:
             reading = opened(_told(captures.receive(sys.stdin.buffer, limits=limits), author, published))
         else:
             what = given if LINK.match(given) else Path(given)
-            reading = opened(what, author=author, published=published, limits=limits, progress=seen)
+            reading = opened(what, author=author, published=published, limits=limits, keep=keep, progress=seen)
     with reading:
         yield reading
 
@@ -300,7 +302,7 @@ def _progress(label: str) -> Iterator[Callable[[int], object]]:
 
 @cli.command("list", epilog="Example: clew list --author @ada --json")
 @click.option("--author", default="", help="Only this author's: @handle, id or URL.")
-@click.option("--limit", default=_ROWS, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=_ROWS, show_default=True, help="At most so many.")
 @_as_json
 def list_(author: str, limit: int, as_json: bool) -> None:
     """List the threads that are kept, the latest first."""
@@ -350,11 +352,12 @@ def export(name: str, form: str, output: Path) -> None:
     with _store() as store:
         thread = store.thread(name)
         try:
-            output.write_bytes(_rendered(thread, form))
+            data = _rendered(thread, form)
+            output.write_bytes(data)
         except OSError as error:
             raise InputError(f"The file cannot be written ({error.strerror})", str(output)) from error
         with store.writing() as writer:
-            writer.put_output(str(output.resolve()), "export", [thread.id])
+            writer.put_output(str(output.resolve()), f"export {sha256(data).hexdigest()}", [thread.id])
     click.echo(f"{output}")
 
 
@@ -426,6 +429,9 @@ def forget(who: str, yes: bool, no_opt_out: bool, lift: bool, by: str) -> None:
         f"{done.captures:,} capture{'' if done.captures == 1 else 's'} redacted, "
         f"{len(removed):,} exported place{'' if len(removed) == 1 else 's'} cleaned."
     )
+    for place in sorted({output.path for output in done.outputs} - set(removed)):
+        if Path(place).exists():
+            click.echo(f"Look at it yourself, it was changed since Clew wrote it: {place}", err=True)
 
 
 @cli.command("sources", epilog="Example: clew sources --json")
@@ -468,6 +474,7 @@ def build(directory: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every error is one sentence and a documented exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that temporary files are removed then, too
     try:
         code = cli.main(arguments, prog_name="clew", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -475,6 +482,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(str(error), error.exit_code)
     except click.exceptions.Abort:
         _fail("Interrupted.", EXIT_INTERRUPTED)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(InputError.exit_code)
     except click.ClickException as error:
         _fail(f"{error.format_message()} See: clew --help", InputError.exit_code)
     except KeyboardInterrupt:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -11,11 +11,12 @@ import msgspec
 
 from clew.document import stitch, title
 from clew.errors import ClewError, InputError, Refused, StoreError, ThreadError
-from clew.model import Actor, Capture, Deletion, OptOut, Post, Thread
+from clew.model import Actor, Capture, Deletion, Item, OptOut, Post, Thread
 from clew.outline import name as name_of
 from clew.plugins import Source, sources
-from clew.reading import LINK, Reading, derive, every_item, is_media
+from clew.reading import LINK, Reading, derive, every_item, in_order, is_media
 from clew.store import Output, Saving, Store, Writer
+from clew.text import key as key_of
 
 _FORGOTTEN = "the author asked to be left out of Clew"
 
@@ -37,7 +38,7 @@ def save(store: Store, reading: Reading, thread: Thread) -> str:
         if wish:
             raise Refused(f"Not kept: {_FORGOTTEN}", _author(thread), f"Ended by: clew forget --lift {wish.actor}")
         earlier = list(_kept_before(writer, thread))
-        writer.put_captures(_without(source, capture, writer) for capture in captures)
+        writer.put_captures(_without(source, captures, frozenset(wish.actor for wish in writer.opt_outs())))
         digests = dict.fromkeys(capture.sha256 for capture in captures)
         for old in earlier:
             digests |= dict.fromkeys(writer.saving(old.id).captures)
@@ -83,15 +84,50 @@ def _kept_before(writer: Writer, thread: Thread) -> Iterator[Thread]:
             yield kept
 
 
-def _without(source: Source, capture: Capture, writer: Writer) -> Capture:
-    """Return a capture without the text of anybody who opted out."""
-    wishes = writer.opt_outs()
-    if not wishes or is_media(capture):
-        return capture
-    out = frozenset(wish.actor for wish in wishes)
-    if not any(isinstance(value, Actor) and value.id in out for value in source.parse([capture])):
-        return capture
-    return msgspec.structs.replace(capture, body=source.redact(capture, out), redacted=True)
+def _without(source: Source, captures: Sequence[Capture], out: frozenset[str]) -> Iterator[Capture]:
+    """Yield captures without what is not public: posts for followers, and the text of who opted out (``out``) or
+    shows posts to people who are logged in only."""
+    values = list(_parsed(source, captures))
+    actors = [value for value in values if isinstance(value, Actor)]
+    out |= {actor.id for actor in actors if "no-unauthenticated" in actor.restrictions}
+    out &= _people(values)
+    owners = _owners(captures, values) if out and source.members else {}
+    for capture in captures:
+        body = capture.body
+        if not is_media(capture):
+            body = source.redact(capture, frozenset())
+            body = _redacted(source, msgspec.structs.replace(capture, body=body), out, owners)
+        yield msgspec.structs.replace(capture, body=body, redacted=True) if body != capture.body else capture
+
+
+def _people(values: Iterable[Actor | Item]) -> frozenset[str]:
+    return frozenset(value.id if isinstance(value, Actor) else value.attributed_to for value in values)
+
+
+def _redacted(source: Source, capture: Capture, out: frozenset[str], owners: Mapping[str, str]) -> bytes:
+    """Return a capture's body without these actors' text. The records of an archive do not name their owner."""
+    if not out:
+        return capture.body
+    if owner := owners.get(capture.sha256):
+        capture = msgspec.structs.replace(capture, headers={"author": owner} | capture.headers)
+    return source.redact(capture, out)
+
+
+def _parsed(source: Source, captures: Sequence[Capture]) -> Iterator[Actor | Item]:
+    return source.parse(capture for capture in in_order(captures) if not is_media(capture))
+
+
+def _owners(captures: Sequence[Capture], values: Iterable[Actor | Item]) -> dict[str, str]:
+    """Return whose a capture is, by digest: who wrote its posts, else the owner of the archive."""
+    owners: dict[str, str] = {}
+    owner = ""
+    for value in values:
+        if isinstance(value, Post):
+            owners.setdefault(value.capture, value.attributed_to)
+        elif isinstance(value, Actor) and value.outbox:
+            owner = value.id
+    rest = {capture.sha256: owner for capture in captures if capture.archive and owner}
+    return rest | owners
 
 
 def source_named(name: str) -> Source:
@@ -185,47 +221,79 @@ def forget(store: Store, who: str, by: str, *, opt_out: bool = True, now: dateti
     """
     when = now or datetime.now(UTC)
     actor = somebody(store, who)
-    dropped, changed = [], []
+    dropped: list[str] = []
+    changed: list[str] = []
     with store.writing(when) as writer:
         redacted: set[str] = set()
-        affected = writer.threads_with(actor.id)
-        for id_ in affected:
-            saving = writer.saving(id_)
-            source = source_named(saving.source)
-            redacted |= set(_redact(writer, source, saving, frozenset([actor.id])))
-            try:
-                thread = derive(source, writer.captures(id_), saving.post, saving.rule)
-            except ThreadError:
-                thread = None
-            if thread is None or thread.attributed_to == actor.id:
-                writer.drop_thread(id_)
-                dropped.append(id_)
-            else:
-                _put(writer, thread, source, saving.post, saving.captures)
-                changed.append(id_)
+        savings = list(writer.savings())
+        for saving in savings:
+            redacted |= set(_redact(writer, source_named(saving.source), saving, frozenset([actor.id])))
+        named = set(writer.threads_with(actor.id))
+        affected = [s.thread for s in savings if s.thread in named or redacted.intersection(s.captures)]
+        outputs = tuple(out for out in writer.outputs() if _holds(writer, out, frozenset(affected)))
+        for saving in savings:
+            if saving.thread in affected:
+                (changed if _derived_again(writer, saving, actor.id) else dropped).append(saving.thread)
         if opt_out:
             writer.put_opt_out(OptOut(actor.id, by, when))
         writer.put_deletion(Deletion(actor.id, by, when, len(redacted), len(affected)))
         writer.drop_captures_unused()
-        outputs = tuple(out for out in writer.outputs() if set(out.threads) & set(affected))
     store.scrub()
     return Forgotten(actor, len(redacted), tuple(dropped), tuple(changed), outputs)
 
 
+def _derived_again(writer: Writer, saving: Saving, forgotten: str) -> bool:
+    """Derive a thread from what is left; drop it where it is the forgotten author's."""
+    source = source_named(saving.source)
+    try:
+        thread = derive(source, writer.captures(saving.thread), saving.post, saving.rule)
+    except ThreadError:
+        thread = None
+    if thread is None or thread.attributed_to == forgotten:
+        writer.drop_thread(saving.thread)
+        return False
+    if thread.id != saving.thread:  # its head is another now
+        _put(writer, thread, source, saving.post, saving.captures)
+        writer.alias(saving.thread, thread.id)
+        writer.drop_thread(saving.thread)
+    else:
+        _put(writer, thread, source, saving.post, saving.captures)
+    return True
+
+
+def _holds(writer: Writer, output: Output, threads: frozenset[str]) -> bool:
+    """Say whether a file was written from one of these threads, under the id it has now or one it had before; or
+    from one that is gone, which only ``forget`` leaves behind when it is stopped halfway."""
+    keys = {key_of(id_) for id_ in threads}
+    for id_ in output.threads:
+        try:
+            if writer.find(id_) in keys:
+                return True
+        except StoreError:
+            return True
+    return False
+
+
 def _redact(writer: Writer, source: Source, saving: Saving, actors: frozenset[str]) -> Iterator[str]:
-    thread = writer.thread(saving.thread)
-    posts = [item for item in every_item(thread) if isinstance(item, Post) and item.attributed_to in actors]
-    theirs = {post.capture for post in posts}
+    """Redact the captures of a thread, and yield the digests of those that held something of the actors: also of
+    somebody who stands in a capture and not in the thread."""
+    captures = writer.captures(saving.thread)
+    values = list(_parsed(source, captures))
+    shown = list(every_item(writer.thread(saving.thread)))
+    if not actors & (_people(values) | _people(shown)):
+        return
+    posts = [p for p in (*values, *shown) if isinstance(p, Post) and p.attributed_to in actors]
+    theirs = {digest for post in posts for digest in (post.capture, *post.also_from)}
     pictures = {attachment.sha256 for post in posts for attachment in post.attachments}
-    for digest in saving.captures:
-        capture = writer.capture(digest)
+    owners = _owners(captures, values) if source.members else {}
+    for capture in captures:
         if is_media(capture):
-            body = b"" if digest in pictures else capture.body
+            body = b"" if capture.sha256 in pictures else capture.body
         else:
-            body = source.redact(capture, actors)
+            body = _redacted(source, capture, actors, owners)
         if body != capture.body:
-            writer.redact(digest, body, headers={} if digest in theirs else None)
-            yield digest
+            writer.redact(capture.sha256, body, headers={} if capture.sha256 in theirs else None)
+            yield capture.sha256
 
 
 def somebody(store: Store, who: str) -> Actor:

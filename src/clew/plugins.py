@@ -47,7 +47,9 @@ class Source(Protocol):
 
     def redact(self, capture: Capture, actors: frozenset[str]) -> bytes:
         """Return the body without the text of these actors: parsing it again yields tombstones with the reason
-        "forgotten" for their posts, and everything else as before."""
+        "forgotten" for their posts, and everything else as before. With no actors: the body without posts that are
+        not public, which ``parse`` leaves out or tells as tombstones with the reason "private"; unchanged where
+        there are none."""
         ...
 
 

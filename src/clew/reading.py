@@ -32,9 +32,14 @@ def opened(
     author: str = "",
     published: str = "",
     limits: Limits | None = None,
+    keep: bool = True,
     progress: Callable[[int], object] = bool,
 ) -> Reading:
-    """Return a reading of what was given; a context manager. ``progress`` hears how many records were read."""
+    """Return a reading of what was given; a context manager.
+
+    ``keep``: its threads may be saved, so an archive's records are held on disk meanwhile. ``progress`` hears how
+    many records were read.
+    """
     bounds = limits or Limits()
     if isinstance(given, Capture):
         return _reading([given])
@@ -51,7 +56,7 @@ def opened(
     if isinstance(found, Capture):
         told = {key: value for key, value in (("author", author), ("published", published)) if value}
         return _reading([msgspec.structs.replace(found, headers={**found.headers, **told})])
-    return _Spooled(found, path, bounds.thread, progress)
+    return _Spooled(found, path, bounds.thread, keep, progress)
 
 
 def _reading(captures: Sequence[Capture]) -> _Whole:
@@ -160,8 +165,10 @@ class _Whole(Reading):
 class _Spooled(Reading):
     """An archive: read once, spooled to disk, and put together one conversation at a time."""
 
-    def __init__(self, archive: received.Archive, path: Path, most: int, progress: Callable[[int], object]) -> None:
-        self._archive, self._progress = archive, progress
+    def __init__(
+        self, archive: received.Archive, path: Path, most: int, keep: bool, progress: Callable[[int], object]
+    ) -> None:
+        self._archive, self._keep, self._progress = archive, keep, progress
         self.source = _source_of_archive(archive, path)
         self._spool = Spool(most)
         self._actors: list[Actor] = []
@@ -189,7 +196,8 @@ class _Spooled(Reading):
                 self._progress(number)
             if "#" in capture.member and not capture.member.endswith("#0"):
                 self._record = capture.sha256
-                self._spool.keep(capture)
+                if self._keep:
+                    self._spool.keep(capture)
             else:
                 self._support.append(capture)  # the account, the head of a list: every thread needs them
             yield capture
@@ -271,9 +279,13 @@ def _at_most(values: Iterator[Thread], count: int) -> Iterator[Thread]:
 
 def derive(source: Source, captures: Sequence[Capture], post: str, rule: Rule) -> Thread:
     """Return the thread of ``post`` as these captures give it. Pure; the order of captures does not matter."""
-    ordered = sorted(captures, key=_place)
-    parsed = source.parse(capture for capture in ordered if not is_media(capture))
+    parsed = source.parse(capture for capture in in_order(captures) if not is_media(capture))
     return with_media(assemble(parsed, post, rule), captures)
+
+
+def in_order(captures: Iterable[Capture]) -> list[Capture]:
+    """Return captures in the order in which sources read them."""
+    return sorted(captures, key=_place)
 
 
 def _place(capture: Capture) -> tuple[str, bool, list[str | int], str]:

@@ -23,7 +23,9 @@ _PREFIX = re.compile(rb"(?:\xef\xbb\xbf)?[ \t\r\n]*(?P<name>(?:(?:var|let|const)
 _PREFIX_SIZE = 4096
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 # To the next bracket, over all that is none; to an unfinished string or the end of the buffer where none comes.
-_NEXT = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+([\[\]{}]?)', re.DOTALL)
+# The last choice never holds. It is for Python before 3.11.5, Debian 12's among them: there a possessive group goes
+# on from where its last attempt broke off, here in the middle of the string, unless one more choice begins anew.
+_NEXT = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+"|(?!))*+([\[\]{}]?)', re.DOTALL)
 _WORD = re.compile(rb'[^ \t\r\n,:\[\]{}"]*+')
 _SCALAR = re.compile(rb"-?[0-9][0-9.eE+-]*+|true|false|null")
 # What parts two records that are objects: a comma and the first key of the second.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from importlib.resources import files
 from itertools import count
 from math import ceil
@@ -297,7 +298,7 @@ def _remove(directory: Path, names: Iterable[str]) -> None:
 
 def sweep(store: Store, settings: config.Config, done: Forgotten) -> list[str]:
     """Clean the files and folders that may hold a forgotten author's text: built ones are built again, exported
-    ones deleted. Return their places.
+    ones deleted unless somebody wrote to them since. Return the places that were cleaned.
 
     Raises:
         InputError: one cannot be cleaned.
@@ -310,7 +311,7 @@ def sweep(store: Store, settings: config.Config, done: Forgotten) -> list[str]:
             cleaned.append(output.path)
             continue
         try:
-            if place.is_file():
+            if place.is_file() and output.kind.endswith(sha256(place.read_bytes()).hexdigest()):
                 place.unlink()
                 cleaned.append(output.path)
         except OSError as error:

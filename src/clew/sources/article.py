@@ -74,7 +74,7 @@ class Article:
 
     name = "article"
     title = "Article"
-    formats: tuple[str, ...] = ("a saved HTML page with one article (needs the extra: pip install clew[articles])",)
+    formats: tuple[str, ...] = ("a saved HTML page with one article (needs the extra “articles”)",)
     members: tuple[Member, ...] = ()
 
     def sniff(self, capture: Capture) -> bool:
@@ -161,7 +161,7 @@ def _choose(markup: str, capture: Capture) -> _Chosen:
         from trafilatura import bare_extraction
     except ImportError as error:
         raise InputError(
-            "Articles cannot be read yet", where(capture), "Install what is missing: pip install clew[articles]"
+            "Articles cannot be read yet", where(capture), "Install Clew with its extra: articles"
         ) from error
     try:
         found: Any = bare_extraction(

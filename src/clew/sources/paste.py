@@ -177,12 +177,25 @@ def _announced(text: str, lines: Sequence[_Line], marks: _Marked) -> bool:
 def _group(text: str, lines: Sequence[_Line], marked: _Marked) -> list[tuple[int, int]]:
     """Return the ranges of lines that are one post each."""
     ends = [_with_links(text, lines, index + 1) for index in sorted(marked)]
-    if sum(marks[0].place == "head" for marks in marked.values()) * 2 > len(marked):
+    if sum(marks[0].place == "head" for marks in marked.values()) * 2 > len(marked) and not _below(
+        text, lines, marked
+    ):
         starts = [index for index in sorted(marked) if marked[index][0].place == "head"]
         closed = ends[-1:] if marked[max(marked)][-1].last else []  # what follows "end/" is a postscript
         return list(pairwise(sorted({0, *starts, *closed, len(lines)})))
     groups = list(pairwise([0, *ends]))
     return groups + _after(text, lines, ends[-1], _blank_between(text, lines, ends))
+
+
+def _below(text: str, lines: Sequence[_Line], marked: _Marked) -> bool:
+    """Say whether each counter stands alone on the line below its post, the last one at the end of all."""
+    alone = all(text[slice(*lines[at])].strip() == _written(text, lines[at], marks) for at, marks in marked.items())
+    after = text[lines[max(marked)][1] : lines[-1][1]]
+    return alone and not after.strip()
+
+
+def _written(text: str, line: _Line, marks: Sequence[counters.Mark]) -> str:
+    return text[line[0] + marks[0].start : line[0] + marks[-1].end].strip()
 
 
 def _blank_between(text: str, lines: Sequence[_Line], ends: Sequence[int]) -> bool:

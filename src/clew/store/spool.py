@@ -15,32 +15,30 @@ from clew.errors import StoreError, ThreadError
 from clew.model import Capture, Item
 
 _SCHEMA = """
--- One row for each telling of a post or tombstone; `tree` is what its conversation is known by.
+-- One row for each telling of a post or tombstone.
 CREATE TABLE item (n INTEGER PRIMARY KEY, id TEXT, parent TEXT, root TEXT, data BLOB);
 CREATE TABLE capture (sha256 TEXT PRIMARY KEY, data BLOB) WITHOUT ROWID;
+CREATE TABLE near (id TEXT PRIMARY KEY) WITHOUT ROWID;  -- the conversation that is being read
+CREATE TABLE seen (id TEXT PRIMARY KEY) WITHOUT ROWID;  -- those that were
 """
 _INDEXES = """
 CREATE INDEX item_id ON item (id);
-CREATE INDEX item_parent ON item (parent);
--- A top has no parent here. Tops that claim one root belong together, and so does the root itself.
-CREATE TABLE top (id TEXT, tree TEXT);
-INSERT INTO top SELECT DISTINCT id, CASE root WHEN '' THEN id ELSE root END FROM item AS i
-    WHERE parent = '' OR parent = id OR NOT EXISTS (SELECT 1 FROM item AS p WHERE p.id = i.parent);
-CREATE INDEX top_tree ON top (tree);
+CREATE INDEX item_parent ON item (parent) WHERE parent <> '';
+CREATE INDEX item_root ON item (root) WHERE root <> '';
 """
-_BELOW = """
-WITH RECURSIVE below (id) AS (
-    SELECT id FROM top WHERE tree = ?
-    UNION SELECT item.id FROM item JOIN below ON item.parent = below.id
+# A conversation is whatever hangs together by what posts answer and by the root they name, here or not.
+_NEAR = """
+INSERT INTO near
+WITH RECURSIVE linked (id) AS (
+    VALUES (?1)
+    UNION SELECT item.parent FROM linked JOIN item ON item.id = linked.id WHERE item.parent <> ''
+    UNION SELECT item.root FROM linked JOIN item ON item.id = linked.id WHERE item.root <> ''
+    UNION SELECT item.id FROM linked JOIN item ON item.parent = linked.id AND item.parent <> ''
+    UNION SELECT item.id FROM linked JOIN item ON item.root = linked.id AND item.root <> ''
 )
-SELECT data FROM item WHERE id IN (SELECT id FROM below) ORDER BY n
+SELECT id FROM linked LIMIT ?2
 """
-_CIRCLES = """
-WITH RECURSIVE below (id) AS (
-    SELECT id FROM top UNION SELECT item.id FROM item JOIN below ON item.parent = below.id
-)
-SELECT data FROM item WHERE id NOT IN (SELECT id FROM below) ORDER BY n
-"""
+_ITEMS = "SELECT data FROM item WHERE id IN (SELECT id FROM near) ORDER BY n LIMIT ?"
 
 
 class Spool:
@@ -95,10 +93,12 @@ class Spool:
 
     def conversations(self) -> Iterator[list[Item]]:
         """Yield the items of each conversation, all tellings of them, each item in one conversation only."""
-        for (tree,) in self._db.execute("SELECT DISTINCT tree FROM top ORDER BY tree"):
-            yield self._items(_BELOW, tree)
-        if circles := self._items(_CIRCLES):
-            yield circles
+        self._db.execute("DELETE FROM seen")
+        for (id_,) in self._db.execute("SELECT id FROM item ORDER BY n"):
+            if not self._db.execute("SELECT 1 FROM seen WHERE id = ?", (id_,)).fetchone():
+                items = self.conversation(id_)
+                self._db.execute("INSERT OR IGNORE INTO seen SELECT id FROM near")
+                yield items
 
     def named(self, name: str) -> list[str]:
         """Return the ids that are ``name`` or end with it after a "/"; the whole id first."""
@@ -109,29 +109,17 @@ class Spool:
         return []
 
     def conversation(self, id_: str) -> list[Item]:
-        """Return the items of the conversation that holds the post ``id_``; empty where there is none."""
-        seen: set[str] = set()
-        node = id_
-        while node not in seen:
-            seen.add(node)
-            row = self._db.execute("SELECT parent, root FROM item WHERE id = ? LIMIT 1", (node,)).fetchone()
-            if row is None:
-                break
-            parent, root = row
-            above = self._db.execute("SELECT 1 FROM item WHERE id = ? LIMIT 1", (parent,)).fetchone()
-            if not above:
-                return self._items(_BELOW, root or node)
-            node = parent
-        return self._items(_CIRCLES) if len(seen) > 1 else []
+        """Return the items of the conversation that holds the post ``id_``; empty where there is none.
 
-    def _items(self, query: str, *names: str) -> list[Item]:
-        rows = self._db.execute(f"{query} LIMIT {self._most + 1}", names).fetchall()
-        if len(rows) > self._most:
-            raise ThreadError(
-                f"A conversation is longer than {self._most:,} posts",
-                names[0] if names else "",
-                "Raise limits.thread",
-            )
+        Raises:
+            ThreadError: there are more than the limit.
+        """
+        most = self._most + 1
+        self._db.execute("DELETE FROM near")
+        self._db.execute(_NEAR, (id_, 4 * most))
+        rows = self._db.execute(_ITEMS, (most,)).fetchall()
+        if len(rows) == most:
+            raise ThreadError(f"A conversation is longer than {self._most:,} posts", id_, "Raise limits.thread")
         return [self._decoder.decode(data) for (data,) in rows]
 
 

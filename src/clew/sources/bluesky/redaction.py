@@ -34,7 +34,10 @@ def json(capture: Capture, actors: frozenset[str]) -> bytes:
     if not by_line(capture.body):
         value: Any = decode.load(capture)
         return msgspec.json.encode(value) if _Redaction(actors).clean(value) else capture.body
-    cleaned = (_line(capture, number, line, actors) for number, line in lines(capture.body))
+    before = list(lines(capture.body))
+    cleaned = [_line(capture, number, line, actors) for number, line in before]
+    if cleaned == [line for _, line in before]:
+        return capture.body
     return b"".join(line + b"\n" for line in cleaned)
 
 

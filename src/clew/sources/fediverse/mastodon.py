@@ -253,7 +253,7 @@ class Answers:
     def _read(self, s: Status, page: _Page) -> Iterator[Post | Tombstone]:
         parent = self._parent(s, page)
         visibility = _OPEN.get(s.visibility or "")
-        if s.redacted is not None and s.visibility != "private":
+        if s.redacted is not None and visibility is not None:
             yield _tombstone(s, page, parent, "forgotten", FORGOTTEN)
         elif s.content is None and s.text is not None:
             evidence = "The server answered its deletion, with the text to write it anew"

@@ -21,11 +21,13 @@ _STATUS = ("id", "created_at", "in_reply_to_id", "in_reply_to_account_id", "visi
 _NOTE = ("@context", "id", "type", "published", "attributedTo", "inReplyTo", "conversation")
 _ACTIVITY = ("@context", "id", "type", "actor", "published", "object")
 _MENTION = {"id", "username", "url", "acct"}
+_OPEN = ("public", "unlisted")
 _AS_PUBLIC = "as:Public"
 
 
 def redact(capture: Capture, actors: frozenset[str]) -> bytes:
-    """Return the body without the text of these actors; unchanged where nothing in it is theirs.
+    """Return the body without the text of these actors (of none: without posts that are not public); unchanged
+    where nothing in it is theirs.
 
     Raises:
         ParseError: the body is not JSON.
@@ -54,17 +56,25 @@ def _kept(node: Object, actors: frozenset[str]) -> Object | None:
     if "clew:redacted" in node:
         return None
     account = node.get("account")
-    if isinstance(account, dict) and _account_id(account) in actors and ("content" in node or "text" in node):
-        return _status(node, account)
+    if isinstance(account, dict) and ("content" in node or "text" in node):
+        # An entry of an edit history has no id, and tells no visibility.
+        closed = not actors and "id" in node and node.get("visibility") not in _OPEN
+        if closed or _account_id(account) in actors:
+            return _status(node, account)
     if not node.keys() <= _MENTION and {"acct", "username"} & node.keys() and _account_id(node) in actors:
         return _account(node)
     kind = type_of(node)
     if kind in ACTORS and ref(node.get("id")) in actors:
         return {key: node[key] for key in ("@context", "id", "type") if key in node} | {"attributedTo": node["id"]}
-    if kind in POSTS and ref(node.get("attributedTo")) in actors:
+    # The options of a poll are notes too, but have no id.
+    closed = not actors and kind in POSTS and "id" in node and visibility_of(node, set()) not in _OPEN
+    if closed or (kind in POSTS and ref(node.get("attributedTo")) in actors):
         return _note(node)
-    if kind in ACTIVITIES and ref(node.get("actor")) in actors:
-        return _activity(node)
+    if kind in ACTIVITIES:
+        if ref(node.get("actor")) in actors:
+            return _activity(node)
+        for note in objects(node.get("object")):
+            _readdress(note, node)
     return None
 
 
@@ -104,7 +114,7 @@ def _quote(status: Object) -> Object | None:
 def _note(note: Object) -> Object:
     kept = {key: note[key] for key in _NOTE if key in note}
     kept["attributedTo"] = ref(note.get("attributedTo"))
-    if visibility_of(note, set()) in ("public", "unlisted"):
+    if visibility_of(note, set()) in _OPEN:
         kept["to"] = [_AS_PUBLIC]
     else:  # of who may read it only the author's own lists stay: they tell "followers" from "direct"
         addresses = (*refs(note.get("to")), *refs(note.get("cc")))

@@ -82,7 +82,8 @@ class X:
         return f"https://x.com/i/status/{status.number}" if status.number and not is_record else ""
 
     def redact(self, capture: Capture, actors: frozenset[str]) -> bytes:
-        """Return the body without what these accounts wrote or are called.
+        """Return the body without what these accounts wrote or are called (of none: without what is not public);
+        the body itself where it holds none of it.
 
         A record of an archive does not name its owner: it is taken to be one of ``actors`` unless the capture's
         header ``author`` (an actor id) says otherwise. So call this for captures that hold posts of ``actors``.
@@ -91,7 +92,9 @@ class X:
         if _is_media(capture):
             return redaction.media(capture.body)
         prefix, parts = _parts(capture)
-        return prefix + b"\n".join(redaction.run([load(part) for part in parts]))
+        before = [msgspec.json.encode(load(part)) for part in parts]
+        after = list(redaction.run([load(part) for part in parts]))
+        return capture.body if after == before else prefix + b"\n".join(after)
 
 
 def _items(capture: Capture, archives: dict[str, Archive]) -> Iterator[Actor | Post | Tombstone]:

@@ -70,11 +70,11 @@ class Page:
             return None
         if status.scopes and status.scopes.followers:
             return self._tombstone(status, "private", _FOLLOWERS)
-        if status.redacted:
-            return self._tombstone(status, "forgotten", _FORGOTTEN)
         author = status.user or self.users.get(status.author)
         if author and author.protected:
             return self._tombstone(status, "private", _PROTECTED)
+        if status.redacted:
+            return self._tombstone(status, "forgotten", _FORGOTTEN)
         if not status.body[0] and status.text is None and status.full_text is None:
             return self._tombstone(status, "unavailable", _EMPTY)
         return self._post(status, author)

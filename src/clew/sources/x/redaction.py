@@ -34,8 +34,9 @@ class Redaction:
     """One capture's redaction. First who and what is the authors', then its removal."""
 
     def __init__(self, actors: frozenset[str], owner: str) -> None:
-        """``owner`` is the actor id of an archive's owner, or empty where it is not known."""
-        self.actors = actors
+        """``owner`` is the actor id of an archive's owner, or empty where it is not known. No ``actors``: what is
+        not public goes."""
+        self.actors, self.closed = actors, not actors
         self.owns_records = bool(actors) and (not owner or owner in actors)
         self.handles: set[str] = set()
         self.others: set[str] = set()
@@ -49,6 +50,9 @@ class Redaction:
 
     def run(self, values: list[Any]) -> Iterator[bytes]:
         """Yield each value again, as JSON."""
+        if self.closed:
+            protected = (node for node in walk(values) if node.get("protected") is True)
+            self.actors = frozenset(actor_id(_number(node, "id_str", "id")) for node in protected)
         for node in walk(values):
             self._learn(node)
         if self.handles:
@@ -68,7 +72,7 @@ class Redaction:
             self.keys.update(_attached(node))
 
     def _clean(self, node: Node) -> None:
-        if self._mine(node) or self._repeats(node):
+        if self._mine(node) or self._repeats(node) or (self.closed and _for_followers(node)):
             _strip(node)
         elif self._is_account(node):
             self._unname(node)
@@ -85,7 +89,7 @@ class Redaction:
 
     def _repeats(self, node: Node) -> bool:
         """Whether this is a repost of the authors', or of somebody unknown: it is not shown, so nothing is lost."""
-        match = _repost(node)
+        match = _repost(node) if self.actors else None
         if not match:
             return False
         original = node.get("retweeted_status")
@@ -143,6 +147,11 @@ def _attached(node: Node) -> Iterator[str]:
     for key in ("media_keys", "poll_ids"):
         found = box.get(key) if isinstance(box, dict) else None
         yield from (str(value) for value in found) if isinstance(found, list) else ()
+
+
+def _for_followers(node: Node) -> bool:
+    scopes = node.get("scopes")
+    return isinstance(scopes, dict) and scopes.get("followers") is True
 
 
 def _keep(node: Node, keys: frozenset[str]) -> None:
