@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clew.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, ClewError, InputError
+from clew.terminal import json_list, progress, table, tail
 
 if TYPE_CHECKING:
     from clew.config import Config
@@ -140,7 +141,7 @@ def _opened(given: str, author: str, published: str, *, keep: bool) -> Iterator[
     from clew.reading import LINK, opened
 
     limits = _config().limits
-    with _progress("Reading records") as seen:
+    with progress("Reading records") as seen:
         if given == "-":
             reading = opened(_told(captures.receive(sys.stdin.buffer, limits=limits), author, published))
         else:
@@ -163,7 +164,7 @@ def _take(reading: Reading, threads: Iterator[Thread], save: bool, form: str) ->
 
     whole, count = True, 0
     if save:
-        with _store() as store, _progress("Keeping threads") as seen:
+        with _store() as store, progress("Keeping threads") as seen:
             for count, thread in enumerate(threads, 1):
                 key = keep(store, reading, thread)
                 seen(count)
@@ -236,68 +237,16 @@ def _print_threads(reading: Reading, rule: Any, as_json: bool) -> None:
             yield row(thread)
 
     if as_json:
-        _print_json_list(counted())
+        json_list(counted())
         return
     longest = heapq.nlargest(_ROWS, counted(), key=lambda r: (r["posts"], r["published"]))
     cells = [
-        [r["words"], r["author"], r["published"][:10], str(r["posts"]), r["complete"], _tail(r["post"])]
+        [r["words"], r["author"], r["published"][:10], str(r["posts"]), r["complete"], tail(r["post"])]
         for r in longest
     ]
-    _table(("First words", "Author", "Date", "Posts", "Complete", "--post"), cells)
+    table(("First words", "Author", "Date", "Posts", "Complete", "--post"), cells)
     shown = f", the {_ROWS} longest are shown; --json lists all" if count > _ROWS else ""
     click.echo(f"{count:,} threads{shown}. Take one with --post, or all with --all.", err=True)
-
-
-def _print_json_list(rows: Iterator[Any]) -> None:
-    import msgspec
-
-    lead = "[\n"
-    for row in rows:
-        click.echo(lead + msgspec.json.encode(row).decode(), nl=False)
-        lead = ",\n"
-    click.echo("[]" if lead == "[\n" else "\n]")
-
-
-def _tail(id_: str) -> str:
-    """Return the last part of an id, which names the post as well within one export."""
-    return id_.rstrip("/").rsplit("/", 1)[-1]
-
-
-def _table(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: the first column takes what width is left, long cells are cut with "…"."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from clew.outline import one_line
-
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 160
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), expand=True)
-    ratios = {"First words": 3, "Title": 3, "Author": 1}
-    for label in labels:
-        align: Any = "right" if label == "Posts" else "left"
-        table.add_column(label, justify=align, overflow="ellipsis", no_wrap=True, ratio=ratios.get(label))
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
-    console.print(table)
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[int], object]]:
-    """Show a bar on a terminal, once the work takes longer than a second."""
-    if not sys.stderr.isatty():
-        yield bool
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:,}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done: bar.update(task, completed=done)
 
 
 @cli.command("list", epilog="Example: clew list --author @ada --json")
@@ -312,7 +261,7 @@ def list_(author: str, limit: int, as_json: bool) -> None:
         who = store.actor(author).id if author else None
         entries = store.latest(limit, author=who, listed_only=False)
     if as_json:
-        _print_json_list(iter(entries))
+        json_list(iter(entries))
     elif not entries:
         click.echo("Nothing is kept yet. Begin with: clew unroll FILE --save", err=True)
     else:
@@ -327,7 +276,7 @@ def list_(author: str, limit: int, as_json: bool) -> None:
             ]
             for e in entries
         ]
-        _table(("Title", "Author", "Date", "Posts", "Complete", "Key"), rows)
+        table(("Title", "Author", "Date", "Posts", "Complete", "Key"), rows)
 
 
 @cli.command(epilog="Example: clew show 4ksd --to markdown")
@@ -366,7 +315,7 @@ def rebuild() -> None:
     """Drop everything derived and derive it again from the captures."""
     from clew import keeping
 
-    with _store() as store, _progress("Deriving threads") as seen:
+    with _store() as store, progress("Deriving threads") as seen:
         count = 0
         for count, _ in enumerate(keeping.rebuild(store), 1):
             seen(count)
@@ -380,7 +329,7 @@ def check(as_json: bool) -> None:
     from clew import keeping
     from clew.errors import StoreError
 
-    with _store() as store, _progress("Checking threads") as seen:
+    with _store() as store, progress("Checking threads") as seen:
         findings, count = [], 0
         for result in keeping.check(store):
             if isinstance(result, keeping.Finding):
@@ -389,7 +338,7 @@ def check(as_json: bool) -> None:
                 count += 1
                 seen(count)
     if as_json:
-        _print_json_list(iter(finding._asdict() for finding in findings))
+        json_list(iter(finding._asdict() for finding in findings))
     else:
         for finding in findings:
             click.echo(f"{finding.thread}: {finding.what}")
@@ -441,7 +390,7 @@ def sources_(as_json: bool) -> None:
     from clew.plugins import sources
 
     if as_json:
-        _print_json_list(iter({"name": s.name, "title": s.title, "formats": s.formats} for s in sources()))
+        json_list(iter({"name": s.name, "title": s.title, "formats": s.formats} for s in sources()))
         return
     for source in sources():
         click.echo(source.title)
@@ -467,7 +416,7 @@ def build(directory: Path) -> None:
     """Write the same pages as files, for any web server."""
     from clew import site
 
-    with _store() as store, _progress("Writing pages") as seen:
+    with _store() as store, progress("Writing pages") as seen:
         built = site.build(store, _config(), directory, progress=seen)
     click.echo(f"{built:,} files in {directory}")
 
