@@ -265,6 +265,16 @@ def test_threads_with_an_actor_in_any_role(store: Store) -> None:
     assert store.threads_with("did:plc:nobody") == []
 
 
+def test_sharing_looks_at_the_main_line_only(store: Store) -> None:
+    line = thread(*(post(f"m{number}") for number in range(450)))
+    beside = thread(post("other"), branches=(Run("x", (line.items[7],)),))
+    for kept in (line, beside):
+        save(store, kept)
+    assert store.sharing(item.id for item in line.items) == [text.key(line.id)]
+    assert store.sharing([line.items[7].id, "at://nobody/1"]) == [text.key(line.id)]
+    assert store.sharing([]) == []
+
+
 # --- facts ---------------------------------------------------------------------------------------------------
 
 
@@ -569,6 +579,7 @@ def _questions(store: Store) -> list[tuple[str, Any]]:
         "latest": (), "count": (), "find": ("abcd",), "entry": ("abcd",), "thread": ("abcd",),
         "capture": ("0",), "captures": ("x",), "saving": ("x",), "savings": (), "opted_out": (["x"],),
         "opt_outs": (), "deletions": (), "outputs": (), "authors": (), "actor": ("x",), "threads_with": ("x",),
+        "sharing": (["x"],),
         "dump": (), "scrub": (), "writing": (),
     }  # fmt: skip
     public = {name for name in dir(store) if not name.startswith("_")} - {"where", "close"}

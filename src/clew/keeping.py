@@ -72,13 +72,7 @@ def _consent(thread: Thread) -> None:
 def _kept_before(writer: Writer, thread: Thread) -> Iterator[Thread]:
     """Yield the kept threads that share a post of the main line with ``thread``."""
     line = {item.id for item in thread.items}
-    keys: dict[str, None] = {}
-    for id_ in sorted(line):
-        try:
-            keys[writer.find(id_)] = None
-        except StoreError:
-            continue
-    for key in keys:
+    for key in writer.sharing(line):
         kept = writer.thread(key)
         if kept.id in line or any(item.id == thread.id for item in kept.items):
             yield kept

@@ -86,6 +86,15 @@ class Reads(ABC):
                     return keys[0]
         raise StoreError("There is no such thread in the store", name, "clew list shows what there is")
 
+    def sharing(self, posts: Iterable[str]) -> list[str]:
+        """Return the keys of the threads whose main line holds one of these posts (ids)."""
+        names, own = sorted({text.key(id_) for id_ in posts}), tables.post_name.c
+        found: set[str] = set()
+        with self._connected() as db:
+            for some in (names[at : at + _PAGE] for at in range(0, len(names), _PAGE)):
+                found.update(_column(db, select(own.key).where(own.name.in_(some), own.place == 0).distinct()))
+        return sorted(found)
+
     def entry(self, name: str) -> Entry:
         """Return the thread called ``name`` as ``latest`` gives it."""
         query = _ENTRIES.where(tables.thread.c.key == self.find(name))
