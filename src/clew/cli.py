@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clew.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, ClewError, InputError
-from clew.terminal import json_list, progress, table, tail
+from clew.terminal import json_list, progress, table
 
 if TYPE_CHECKING:
     from clew.config import Config
@@ -143,19 +143,12 @@ def _opened(given: str, author: str, published: str, *, keep: bool) -> Iterator[
     limits = _config().limits
     with progress("Reading records") as seen:
         if given == "-":
-            reading = opened(_told(captures.receive(sys.stdin.buffer, limits=limits), author, published))
+            what: Any = captures.receive(sys.stdin.buffer, limits=limits)
         else:
             what = given if LINK.match(given) else Path(given)
-            reading = opened(what, author=author, published=published, limits=limits, keep=keep, progress=seen)
+        reading = opened(what, author=author, published=published, limits=limits, keep=keep, progress=seen)
     with reading:
         yield reading
-
-
-def _told(capture: Any, author: str, published: str) -> Any:
-    import msgspec
-
-    headers = {key: value for key, value in (("author", author), ("published", published)) if value}
-    return msgspec.structs.replace(capture, headers=headers)
 
 
 def _take(reading: Reading, threads: Iterator[Thread], save: bool, form: str) -> bool:
@@ -215,6 +208,7 @@ def _print_threads(reading: Reading, rule: Any, as_json: bool) -> None:
     import heapq
 
     from clew.outline import excerpt, name
+    from clew.text import tail
 
     def row(thread: Thread) -> dict[str, Any]:
         posts = [item for item in thread.items if hasattr(item, "content")]

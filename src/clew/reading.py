@@ -21,6 +21,7 @@ from clew.forest import Forest
 from clew.model import Actor, Capture, Item, Post, Rule, Run, Thread, Tombstone
 from clew.plugins import Source, sources
 from clew.store.spool import Spool
+from clew.text import tail
 from clew.thread import assemble, threads
 
 LINK = re.compile(r"(https?://|at://)\S+\Z")
@@ -42,7 +43,7 @@ def opened(
     """
     bounds = limits or Limits()
     if isinstance(given, Capture):
-        return _reading([given])
+        return _reading([_told(given, author, published)])
     if isinstance(given, str) and LINK.match(given.strip()):
         raise InputError(
             "Links cannot be fetched yet",
@@ -54,9 +55,14 @@ def opened(
     path = Path(given)
     found = received.open_input(path, limits=bounds)
     if isinstance(found, Capture):
-        told = {key: value for key, value in (("author", author), ("published", published)) if value}
-        return _reading([msgspec.structs.replace(found, headers={**found.headers, **told})])
+        return _reading([_told(found, author, published)])
     return _Spooled(found, path, bounds.thread, keep, progress)
+
+
+def _told(capture: Capture, author: str, published: str) -> Capture:
+    """Note on a capture what its giver says of it."""
+    told = {key: value for key, value in (("author", author), ("published", published)) if value}
+    return msgspec.structs.replace(capture, headers={**capture.headers, **told}) if told else capture
 
 
 def _reading(captures: Sequence[Capture]) -> _Whole:
@@ -159,7 +165,7 @@ class _Whole(Reading):
         roots = {[thread.id, *self._forest.ancestors(thread.id)][-1] for thread in found}
         if len(roots) == 1:
             return max(found, key=lambda thread: thread.certificate.found)
-        return super().main(rule)
+        return None if found else super().main(rule)  # which says that there is nothing
 
 
 class _Spooled(Reading):
@@ -260,13 +266,9 @@ def _id_in(forest: Forest, post: str) -> str:
     if post in forest.items:
         return post
     for id_, item in forest.items.items():
-        if (isinstance(item, Post) and item.url == post) or _tail(id_) == post:
+        if (isinstance(item, Post) and item.url == post) or tail(id_) == post:
             return id_
     return post
-
-
-def _tail(id_: str) -> str:
-    return id_.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _at_most(values: Iterator[Thread], count: int) -> Iterator[Thread]:

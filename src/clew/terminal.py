@@ -10,11 +10,6 @@ from typing import Any
 import click
 
 
-def tail(id_: str) -> str:
-    """Return the last part of an id, which names the post as well within one export."""
-    return id_.rstrip("/").rsplit("/", 1)[-1]
-
-
 def table(labels: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table: the first column takes what width is left, long cells are cut with "…"."""
     from rich.box import SIMPLE_HEAD

@@ -78,3 +78,8 @@ def first_words(text: str, width: int = 80) -> str:
 def key(uri: str) -> str:
     """Return the short, stable name under which ``uri`` has its page: 12 characters of base 32, lower case."""
     return b32encode(sha256(uri.encode("utf-8", "surrogatepass")).digest()[:10]).decode()[:12].lower()
+
+
+def tail(id_: str) -> str:
+    """Return the last part of an id, which names the post as well within one export."""
+    return id_.rstrip("/").rsplit("/", 1)[-1]
