@@ -10,6 +10,7 @@ from libipld import encode_cid
 
 from clew.decode import html_text
 from clew.model import Actor, Attachment, Facet, Post, Quote
+from clew.text import from_utf8
 
 from . import address
 from .wire import (
@@ -150,15 +151,13 @@ def _text(record: Record) -> tuple[str, tuple[Facet, ...]]:
 
 
 def _facets(text: str, ranges: list[FacetRange]) -> tuple[Facet, ...]:
-    raw = text.encode()  # neither JSON nor CBOR lets a lone surrogate through
+    place = from_utf8(text)
     facets = []
     for facet in ranges:
         index = facet.index
         if index is None or not 0 <= index.byte_start < index.byte_end:
             continue
-        start, end = index.byte_start, min(index.byte_end, len(raw))
-        if len(raw) != len(text):  # as text.from_utf8 does it, but 40 times faster for a post's few offsets
-            start, end = len(raw[:start].decode("utf-8", "ignore")), len(raw[:end].decode("utf-8", "ignore"))
+        start, end = place(index.byte_start), place(index.byte_end)
         for feature in facet.features or () if start < end else ():
             if made := _facet(start, end, feature):
                 facets.append(made)
