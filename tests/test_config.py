@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clew.config import Config, Limits, load
+from clew.config import Bluesky, Config, Limits, Network, X, load
 from clew.errors import InputError
 
 
@@ -68,6 +68,21 @@ host = "::1"
 port = 0
 [limits]
 file = 1000
+[network]
+offline = true
+connect = 2
+private_hosts = ["127.0.0.1:2583", "[::1]"]
+[bluesky]
+appview = "http://127.0.0.1:2584/"
+plc = "https://plc.example//"
+[mastodon.tokens]
+"tide.example" = "abc="
+[x]
+token = "xyz"
+api = "http://127.0.0.1:9/x/"
+vocabulary = "tweet"
+[telegram]
+site = "https://telegram.example/"
 """
 
 
@@ -77,6 +92,11 @@ def test_every_section(tmp_path: Path) -> None:
     assert (config.site.title, config.site.base_url) == ("Нитка", "https://clew.example/threads")
     assert (config.listen.host, config.listen.port, config.submit) == ("::1", 0, "nobody")
     assert config.limits == Limits(file=1000)
+    assert config.network == Network(offline=True, connect=2.0, private_hosts=("127.0.0.1:2583", "[::1]"))
+    assert config.bluesky == Bluesky("http://127.0.0.1:2584", "https://plc.example")
+    assert config.mastodon.tokens == {"tide.example": "abc="}
+    assert config.x == X("xyz", "http://127.0.0.1:9/x", "tweet")
+    assert config.telegram.site == "https://telegram.example"
 
 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
@@ -91,6 +111,55 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert (config.listen.port, config.listen.host) == (8080, "::1")
     assert config.limits == Limits(file=1000, ratio=50)
     assert config.site.about == "Kept by Ada."
+
+
+NETWORK = {
+    "CLEW_NETWORK_OFFLINE": "1", "CLEW_NETWORK_PAUSE": "0", "CLEW_NETWORK_BODY": "1000",
+    "CLEW_NETWORK_VISIT": "9.5",
+    "CLEW_NETWORK_PRIVATE_HOSTS": "localhost, 127.0.0.1:80,,[::1]:80 ", "CLEW_BLUESKY_APPVIEW": "http://a.example/",
+    "CLEW_MASTODON_TOKENS": " tide.example=abc==, bo.example:8443 = x-y_z ", "CLEW_X_TOKEN": "AAA%2Fbb=,c",
+    "CLEW_X_VOCABULARY": "tweet", "CLEW_TELEGRAM_SITE": "http://t.example",
+}  # fmt: skip
+
+
+def test_the_network_by_the_environment(tmp_path: Path) -> None:
+    """Each setting of the network has its variable; a list and a table stand in one line."""
+    config = load(written(tmp_path / "c.toml", FILE), NETWORK)
+    hosts = ("localhost", "127.0.0.1:80", "[::1]:80")
+    network = Network(offline=True, pause=0.0, body=1000, visit=9.5, connect=2.0, private_hosts=hosts)
+    assert config.network == network
+    assert config.bluesky == Bluesky("http://a.example", "https://plc.example")
+    assert config.mastodon.tokens == {"tide.example": "abc==", "bo.example:8443": "x-y_z"}
+    assert config.x == X("AAA%2Fbb=,c", "http://127.0.0.1:9/x", "tweet")
+    assert config.telegram.site == "http://t.example"
+    none = load(written(tmp_path / "c.toml", FILE), {"CLEW_MASTODON_TOKENS": "", "CLEW_NETWORK_PRIVATE_HOSTS": ""})
+    assert (none.mastodon.tokens, none.network.private_hosts) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "environ"),
+    [
+        ("x.token = ['s3cret']", {}),
+        ("x.tokens = 's3cret'", {}),
+        ("x.token = 's3cret", {}),
+        ("x.token = s3cret", {}),
+        ("mastodon.tokens = 's3cret'", {}),
+        ("mastodon.tokens = ['s3cret']", {}),
+        ("mastodon.tokens = {'tide.example' = ['s3cret']}", {}),
+        ("mastodon.tokens = {'https://tide.example/' = 's3cret'}", {}),
+        ("mastodon.token = {'tide.example' = 's3cret'}", {}),
+        ("", {"CLEW_MASTODON_TOKENS": "s3cret"}),
+        ("", {"CLEW_MASTODON_TOKENS": "tide.example=a,s3cret"}),
+        ("", {"CLEW_MASTODON_TOKENS": "=s3cret"}),
+        ("", {"CLEW_MASTODON_TOKENS": "https://tide.example=s3cret"}),
+        ("", {"CLEW_MASTODON_TOKENS": "tide.example:s3cret"}),
+    ],
+)
+def test_a_token_is_in_no_error(tmp_path: Path, text: str, environ: dict[str, str]) -> None:
+    """What is said of a wrong setting, and its cause, does not repeat an access token."""
+    with pytest.raises(InputError) as caught:
+        load(written(tmp_path / "c.toml", text), environ)
+    assert "s3cret" not in repr(caught.value) + repr(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(
@@ -121,6 +190,10 @@ def test_wrong_files(tmp_path: Path, text: str, what: str) -> None:
         ("CLEW_LISTEN_PORT", "http", "Expected `int`, got `str` - at `$.listen.port`"),
         ("CLEW_SUBMIT", "Anyone", "Invalid enum value 'Anyone'"),
         ("CLEW_LIMITS_TOTAL", "-1", "Expected `int` >= 1"),
+        ("CLEW_NETWORK_OFFLINE", "perhaps", "Expected `bool`"),
+        ("CLEW_NETWORK_WHOLE", "0", "Expected `float` > 0.0"),
+        ("CLEW_NETWORK_PRIVATE_HOSTS", "http://localhost", "at `$.network.private_hosts[0]`"),
+        ("CLEW_MASTODON_TOKENS", "tide.example", "Write key=value, key=value"),
     ],
 )
 def test_wrong_variables(variable: str, value: str, what: str) -> None:

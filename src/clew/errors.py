@@ -3,6 +3,9 @@
     ClewError                     exit 1
     ├── InputError                exit 2    what was typed: no such file, an empty, binary or unknown one
     ├── SourceError  .url         exit 4
+    │   ├── FetchError  .status .retry_after    no answer, or none that can be used
+    │   │   ├── RateLimited                 the server asks to wait longer than Clew does
+    │   │   └── LoginRequired               the server shows it to people who are logged in only
     │   └── ParseError  .at                 a capture that does not hold what its format promises
     ├── ThreadError               exit 5    not a thread, no such post in it, too long
     ├── StoreError                exit 6    not found, locked, wrong version
@@ -49,6 +52,31 @@ class SourceError(ClewError):
     def __init__(self, what: str, subject: str = "", hint: str = "", *, url: str = "") -> None:
         super().__init__(what, subject, hint)
         self.url = url
+
+
+class FetchError(SourceError):
+    """A server gave no answer, or none that can be used. ``status`` is 0 where there was no response."""
+
+    def __init__(
+        self,
+        what: str,
+        subject: str = "",
+        hint: str = "",
+        *,
+        url: str = "",
+        status: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what, subject, hint, url=url)
+        self.status, self.retry_after = status, retry_after
+
+
+class RateLimited(FetchError):
+    """The server asks to wait longer than Clew does: ``retry_after`` seconds, where it says how long."""
+
+
+class LoginRequired(FetchError):
+    """The server shows this to people who are logged in only."""
 
 
 class ParseError(SourceError):

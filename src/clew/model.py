@@ -39,9 +39,15 @@ class Capture(Value, frozen=True):
     """As far as known when received; a source looks at the content, never at this alone."""
     retrieved: datetime
     url: str = ""
-    """Where it came from; empty for a file or a paste."""
+    """Address that was asked; empty for a file or a paste."""
+    status: int = 0
+    """HTTP status of the answer; 0 where there was none: a file, a paste, or a server that did not answer, whose
+    header ``clew-failure`` then is the sentence that says so."""
+    location: str = ""
+    """Address of the answer where redirects led elsewhere than ``url``."""
     headers: dict[str, str] = {}
-    """Response headers; for a paste also what its giver told of it (``author``, ``published``)."""
+    """Response headers, names in lower case, without cookies; for a paste also what its giver told of it
+    (``author``, ``published``)."""
     archive: str = ""
     """Hex SHA-256 of the archive this was a member of."""
     member: str = ""
@@ -189,9 +195,23 @@ class Tombstone(Value, frozen=True, tag="Tombstone"):
     published: datetime | None = None
     evidence: str = ""
     """One plain sentence: who says so."""
+    checked: datetime | None = None
+    """When the server that keeps the author's posts was asked for this very post, and did not have it. Every text
+    of the post that was received earlier is no longer shown; what is received later is."""
 
 
 Item = Post | Tombstone
+
+
+class Limit(Value, frozen=True, tag="Limit"):
+    """Something that could not be looked at: an answer that was cut, refused, or did not come."""
+
+    evidence: str
+    """One plain sentence without its full stop."""
+    actor: str = ""
+    """Actor id of whose posts it keeps from us; empty: anybody's."""
+    about: Literal["thread", "surroundings"] = "thread"
+    """"thread": posts of the author's thread may be missing. "surroundings": only what others wrote around it."""
 
 
 class Gap(Value, frozen=True):
@@ -318,3 +338,5 @@ class Page(Value, frozen=True):
     thread: Thread
     document: Document
     base_url: str = ""
+    captures: tuple[Capture, ...] = ()
+    """What it was derived from; only exporters that carry evidence or pictures look at them."""

@@ -6,7 +6,7 @@ that names an object with the attributes below. Built-ins come first, in the ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 from clew.captures import Member as Member
 from clew.errors import ClewError, PluginError
-from clew.model import Actor, Capture, Page, Post, Tombstone
+from clew.fetch import Client
+from clew.model import Actor, Capture, Limit, Page, Post, Tombstone
 
 
 class Source(Protocol):
@@ -28,13 +29,34 @@ class Source(Protocol):
     """What it reads, for people, one line each."""
     members: tuple[Member, ...]
     """What it opens in archives, in the order in which ``parse`` wants it. Empty: it has no archives."""
+    patterns: tuple[str, ...]
+    """Regular expressions for the addresses it can fetch, matched against the whole address."""
+    examples: tuple[str, ...]
+    """Such addresses, for people; each belongs to this source alone."""
+
+    def fetch(self, url: str, client: Client, known: Sequence[str] = ()) -> str:
+        """Ask for the thread of the post at ``url`` and return the post's id. The only network code of a source.
+
+        Every answer is in ``client.captures``: ``parse`` makes the posts of them. ``known`` are ids of posts that
+        an earlier visit found: those that are not met again are asked for one by one, and that one of them is gone,
+        even the post at ``url``, is then no error.
+
+        Raises:
+            FetchError: the post itself was not to be had; what came until then is in ``client.captures``.
+            InputError: the address does not name a post.
+            Refused: the author or the platform does not want it to be read this way.
+        """
+        ...
 
     def sniff(self, capture: Capture) -> bool:
         """Is this capture (a file, or the first record of an archive's member) mine? By content only, cheap."""
         ...
 
-    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
+    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone | Limit]:
         """Yield what the captures hold, streaming. A post may come more than once.
+
+        Of a visit to the network it is given every answer, also those that say no (``status`` 400 and up, or a
+        header ``clew-failure``): what they mean for the thread comes out as a ``Tombstone``, a ``Limit``, or not.
 
         Raises:
             ParseError: a capture does not hold what the format promises.
@@ -65,8 +87,8 @@ class Exporter(Protocol):
         ...
 
 
-_SOURCES = ("bluesky", "fediverse", "x", "telegram", "article", "paste")  # the most general last
-_EXPORTERS = ("text", "markdown", "data")
+_SOURCES = ("exported", "bluesky", "fediverse", "x", "telegram", "article", "paste")  # the most general last
+_EXPORTERS = ("text", "markdown", "data", "jsonld", "epub", "pdf", "warc", "wacz", "manifest", "bibtex", "csl")
 
 
 @cache
@@ -81,6 +103,11 @@ def exporters() -> tuple[Exporter, ...]:
     return tuple(import_module(f"clew.exporters.{name}").EXPORTER for name in _EXPORTERS) + _others(
         "clew.exporters"
     )
+
+
+def carries_captures(exporter: Exporter) -> bool:
+    """Does it look at ``page.captures``? Such an exporter has an attribute ``wants_captures``, which is true."""
+    return bool(getattr(exporter, "wants_captures", False))
 
 
 def _others(group: str) -> tuple[Any, ...]:
