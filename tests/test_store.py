@@ -13,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 from alembic import command
@@ -22,9 +24,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import MetaData
 
 import clew.store
-from clew import text
+from clew import search, text
+from clew.document import stitch, title
 from clew.errors import StoreError
 from clew.model import (
     Actor,
@@ -38,7 +42,7 @@ from clew.model import (
     Thread,
     Tombstone,
 )
-from clew.store import Output, Store, engines, tables, versions
+from clew.store import Entry, Output, Store, engines, rows, tables, thinned, versions
 
 DAY = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 ADA = Actor("did:plc:ada", "Ada", "ada.example", "https://social.example/ada")
@@ -46,7 +50,12 @@ TARAS = Actor("did:plc:taras", "Тарас", "taras.example", "https://social.ex
 
 
 def capture(body: bytes = b"{}", **fields: Any) -> Capture:
-    return Capture(sha256(body).hexdigest(), body, "application/json", DAY, **fields)
+    told = {"media_type": "application/json", "retrieved": DAY, **fields}
+    return Capture(sha256(body).hexdigest(), body, **told)
+
+
+def again(one: Capture, **fields: Any) -> Capture:
+    return msgspec.structs.replace(one, **fields)
 
 
 def post(name: str, actor: Actor = ADA, *, hours: int = 0, **fields: Any) -> Post:
@@ -66,9 +75,7 @@ def save(store: Store, kept: Thread, *bodies: bytes, now: datetime = DAY, **fiel
     captures = [capture(body) for body in bodies or (b"{}",)]
     with store.writing(now) as w:
         w.put_captures(captures)
-        return w.put_thread(
-            kept, **{"title": "A title", "source": "bluesky", "captures": [c.sha256 for c in captures], **fields}
-        )
+        return w.put_thread(kept, **{"title": "A title", "source": "bluesky", "captures": captures, **fields})
 
 
 @pytest.fixture
@@ -85,9 +92,7 @@ def test_what_was_kept_comes_back(store: Store) -> None:
     full = capture(b"\x00\xff bytes", url="https://social.example/x", headers={"etag": "1"}, member="a/b#2")
     with store.writing(DAY) as w:
         w.put_captures([full, capture()])
-        key = w.put_thread(
-            kept, title="T", source="bluesky", captures=[full.sha256, capture().sha256], post=kept.items[1].id
-        )
+        key = w.put_thread(kept, title="T", source="bluesky", captures=[full, capture()], post=kept.items[1].id)
         assert w.thread(key) == kept, "a writer sees what it wrote"
     assert key == text.key(kept.id)
     assert store.thread(key) == kept
@@ -135,7 +140,8 @@ def test_rebuild_gives_the_same_rows(store: Store) -> None:
         w.clear_derived()
         assert w.count() == 0
         for kept, saving in reversed(derived.values()):
-            w.put_thread(kept, title="A title", source=saving.source, post=saving.post, captures=saving.captures)
+            found = w.captures(saving.thread)
+            w.put_thread(kept, title="A title", source=saving.source, post=saving.post, captures=found)
     assert list(store.dump()) == before
     assert store.actor(ADA.id).name == "Ada of late", "the thread that changed last knows best"
 
@@ -284,9 +290,9 @@ def test_captures_are_named_by_their_content(store: Store) -> None:
         w.put_captures([capture(b"fine"), wrong])
     assert list(store.dump()) == []
     with store.writing() as w:
-        w.put_captures(iter([capture(b"x", url="first"), capture(b"x", url="second")]))
-        w.put_captures([capture(b"x", url="third")])
-    assert store.capture(capture(b"x").sha256).url == "first"
+        w.put_captures(iter([capture(b"x"), capture(b"x")]))
+        w.put_captures([capture(b"x")])
+    assert [row[0] for row in store.dump()] == ["capture"]
 
 
 def test_many_captures_in_order(store: Store) -> None:
@@ -297,24 +303,26 @@ def test_many_captures_in_order(store: Store) -> None:
 
 def test_a_thread_needs_its_captures(store: Store) -> None:
     with pytest.raises(StoreError, match="Put captures first"), store.writing() as w:
-        w.put_thread(thread(post("a")), title="", source="x", captures=["0" * 64])
+        w.put_thread(thread(post("a")), title="", source="x", captures=[capture()])
     assert list(store.dump()) == []
 
 
 def test_redaction_keeps_the_digest_and_stays(store: Store) -> None:
-    secret = capture(b"secret", url="https://social.example/ada", headers={"author": "Ada"})
+    url = "https://social.example/ada"
+    secret = capture(b"secret", url=url, location=url, status=200, headers={"author": "Ada", "etag": "1"})
+    there = [secret, again(secret, url=f"{url}?twice"), capture(b"other", url=url)]
     with store.writing() as w:
-        w.put_captures([secret])
-        w.redact(secret.sha256, b"gone", url="", headers={})
+        w.put_captures(there)
+        for name in "ab":
+            w.put_thread(thread(post(name)), title=name, source="x", captures=there)
+        w.redact(secret.sha256, b"gone", url="", headers=["etag"])
+    redacted = again(secret, body=b"gone", redacted=True, url="", location="", headers={"etag": "1"})
+    for name in "ab":
+        assert store.captures(post(name).id) == [redacted, redacted, there[2]]
     with store.writing() as w:
-        w.put_captures([secret])
-    held = store.capture(secret.sha256)
-    assert (held.sha256, held.body, held.redacted, held.url, held.headers) == (
-        (secret.sha256, b"gone", True, "", {})
-    )
-    with store.writing() as w:
+        assert w.put_captures([secret]) == [again(secret, body=b"gone", redacted=True)]
         w.redact(secret.sha256, b"gone twice")
-    assert store.capture(secret.sha256).body == b"gone twice"
+    assert store.capture(secret.sha256) == again(redacted, body=b"gone twice")
     with pytest.raises(StoreError, match="no such capture"), store.writing() as w:
         w.redact("0" * 64, b"")
 
@@ -393,6 +401,152 @@ def test_outputs(store: Store) -> None:
     assert store.outputs() == [Output("out/a", "build", ()), Output("out/b.md", "text", ("at://c",))]
 
 
+# --- retrievals ----------------------------------------------------------------------------------------------
+
+
+def test_one_body_from_several_addresses_at_several_times(store: Store) -> None:
+    """Each saving tells where and when it received a body; no other saving's telling gets in its way."""
+    gone = capture(b"", url="https://moss.example/1", status=404, media_type="text/html")
+    there = [
+        gone,
+        again(gone, url="https://moss.example/2", location="https://moss.example/two", status=410),
+        again(gone, retrieved=DAY + timedelta(hours=1), headers={"date": "later"}),
+        capture(b"{}", url="https://moss.example/1", status=200, retrieved=DAY + timedelta(hours=2)),
+        capture(b"{}", archive="a" * 64, member="posts.json#1"),
+        capture(b"{}", archive="a" * 64, member="posts.json#2"),
+    ]
+    other = [capture(b"{}", media_type="text/plain")]
+    with store.writing(DAY) as w:
+        w.put_captures([*there, *other])
+        w.put_thread(thread(post("a")), title="", source="x", captures=there)
+        w.put_thread(thread(post("b")), title="", source="x", captures=other)
+    assert store.captures(post("a").id) == there
+    assert store.captures(post("b").id) == other
+    assert store.saving(post("a").id).captures == (gone.sha256, capture().sha256)
+    assert store.capture(gone.sha256) == gone
+    assert [row[0] for row in store.dump()].count("capture") == 2
+
+
+def test_looking_again_and_again_does_not_make_it_grow(store: Store) -> None:
+    """However often the same comes, the first and the last time of it are kept."""
+    visits = [capture(b"same", url="https://moss.example/1", retrieved=DAY + timedelta(hours=n)) for n in range(20)]
+    with store.writing() as w:
+        w.put_captures(visits[:1])
+        w.put_thread(thread(post("a")), title="", source="x", captures=visits[:1])
+    for visit in visits:
+        with store.writing() as w:
+            w.put_thread(thread(post("a")), title="", source="x", captures=[*w.captures(post("a").id), visit])
+    assert store.captures(post("a").id) == [visits[0], visits[-1]]
+
+
+FILES = st.builds(
+    capture, st.sampled_from([b"x", b"y"]), archive=st.sampled_from("AB"), member=st.sampled_from("mn")
+)
+LOOKS = st.builds(
+    capture,
+    st.sampled_from([b"x", b"y", b""]),
+    url=st.sampled_from(["https://moss.example/1", "https://moss.example/2"]),
+    status=st.sampled_from([0, 200, 404]),
+    media_type=st.sampled_from(["text/html", "application/json"]),
+    retrieved=st.integers(0, 9).map(lambda n: DAY + timedelta(hours=n)),
+)
+RETRIEVALS = st.lists(LOOKS | FILES, max_size=30)
+
+
+def _runs(captures: list[Capture]) -> dict[tuple[str, str], list[tuple[int, str, datetime, datetime]]]:
+    """Of each address and media type: what came, from when to when."""
+    found: dict[tuple[str, str], list[tuple[int, str, datetime, datetime]]] = {}
+    for one in sorted(captures, key=lambda c: (c.retrieved, c.status, c.sha256)):
+        runs = found.setdefault((one.url, one.media_type), [])
+        if one.url and runs and runs[-1][:2] == (one.status, one.sha256):
+            runs[-1] = (*runs[-1][:3], one.retrieved)
+        elif one.url:
+            runs.append((one.status, one.sha256, one.retrieved, one.retrieved))
+    return found
+
+
+@given(RETRIEVALS)
+def test_what_is_kept_of_many_looks_tells_the_same(given: list[Capture]) -> None:
+    """Each change of an answer, when it was first and last seen, and each file is kept, and nothing twice."""
+    kept = thinned(given)
+    assert _runs(kept) == _runs(given)
+    ends = [len({start, end}) for runs in _runs(given).values() for *_, start, end in runs]
+    files = {(one.sha256, one.archive, one.member) for one in given if not one.url}
+    assert len(kept) == sum(ends) + len(files)
+    assert files == {(one.sha256, one.archive, one.member) for one in kept if not one.url}
+    places = iter(given)
+    assert all(one in places for one in kept), "the order given"
+
+
+@given(RETRIEVALS, st.randoms(use_true_random=False))
+def test_what_is_kept_already_stays_in_its_place(given: list[Capture], random: Random) -> None:
+    """The same again, in any order, changes nothing."""
+    kept = thinned(given)
+    assert thinned(kept) == kept
+    assert thinned([*kept, *random.sample(given, len(given))]) == kept
+
+
+@given(RETRIEVALS, RETRIEVALS)
+def test_looks_may_come_one_visit_at_a_time(first: list[Capture], second: list[Capture]) -> None:
+    """What is kept after two visits is what would be kept if both had come at once."""
+    later = [again(one, retrieved=one.retrieved + timedelta(days=1)) if one.url else one for one in second]
+    assert thinned([*thinned(first), *later]) == thinned([*first, *later])
+
+
+def test_what_is_due(store: Store) -> None:
+    """The longest not looked at comes first; files, and what was looked at since, do not come."""
+    ages = {"a": 1, "b": 3, "c": 2, "d": 9}
+    for name, hours in ages.items():
+        save(store, thread(post(name)), url=post(name).url, looked=DAY + timedelta(hours=hours))
+    save(store, thread(post("never")), url=post("never").url)
+    save(store, thread(post("file")))
+    found = list(store.due(DAY + timedelta(hours=9)))
+    assert [saving.url for saving in found] == [post(name).url for name in ("never", "a", "c", "b")]
+    assert [saving.looked for saving in found] == [None, *(DAY + timedelta(hours=n) for n in (1, 2, 3))]
+    assert found[1] == store.saving(post("a").id)
+    assert list(store.due(DAY)) == found[:1]
+
+
+def test_what_is_due_while_others_look(store: Store) -> None:
+    """Whoever goes on after a stop, or beside another, does not look at the same again."""
+    for number in range(5):
+        save(store, thread(post(f"n{number}")), url="u", looked=DAY + timedelta(hours=number))
+    walk = store.due(DAY + timedelta(days=1))
+    assert next(walk).thread == post("n0").id
+    with store.writing() as w:
+        w.looked(post("n0").id, DAY + timedelta(days=1))
+        w.looked(text.key(post("n2").id), DAY + timedelta(days=1))
+        w.drop_thread(post("n3").id)
+        w.looked("at://never was", DAY)
+    assert [saving.thread for saving in walk] == [post("n1").id, post("n4").id]
+    assert [saving.thread for saving in store.due(DAY + timedelta(days=1))] == [post("n1").id, post("n4").id]
+
+
+# --- a thread that is gone -----------------------------------------------------------------------------------
+
+
+def test_a_thread_of_which_every_post_is_gone(store: Store) -> None:
+    """It is kept under its names, with its gaps; no list leads to it."""
+    gone = [Tombstone(post(name).id, attributed_to=ADA.id, evidence="Gone", checked=DAY) for name in "abc"]
+    nobody = Tombstone("at://gone")
+    key = save(store, thread(*gone), title=title(thread(*gone), stitch(thread(*gone))))
+    other = save(store, thread(nobody, actors=()), b"other")
+    assert store.thread(key) == thread(*gone)
+    assert [store.find(item.id) for item in (*gone, nobody)] == [key, key, key, other]
+    entry = store.entry(key)
+    assert (entry.title, entry.actor, entry.posts, entry.visibility) == (
+        "A thread that is gone",
+        ADA,
+        0,
+        "unlisted",
+    )
+    assert (entry.published, entry.updated) == (None, None)
+    assert store.entry(other).actor == Actor("")
+    assert store.threads_with(ADA.id) == [gone[0].id]
+    assert (store.latest(), store.authors(), store.count()) == ([], [], 0)
+    assert {entry.key for entry in store.latest(listed_only=False)} == {key, other}
+
+
 # --- hostile text --------------------------------------------------------------------------------------------
 
 HOSTILE = "a\0b \\0000 \ud800 \udfff \U0001f9f5 \u202e \"quoted\" 'x'; DROP TABLE thread; % _ \\"
@@ -405,7 +559,7 @@ def test_hostile_text_everywhere(store: Store) -> None:
     kept = Thread(first.id, ada.id, (first,), "all", Certificate(1, "unknown", HOSTILE), actors=(ada,))
     with store.writing(DAY) as w:
         w.put_captures([odd])
-        key = w.put_thread(kept, title=HOSTILE, source=HOSTILE, post=HOSTILE, captures=[odd.sha256])
+        key = w.put_thread(kept, title=HOSTILE, source=HOSTILE, post=HOSTILE, captures=[odd])
         w.put_opt_out(OptOut(ada.id, HOSTILE, DAY))
         w.put_deletion(Deletion(HOSTILE, HOSTILE, DAY))
         w.put_output(HOSTILE, "text", [first.id])
@@ -460,7 +614,7 @@ def test_an_exception_leaves_nothing(store: Store) -> None:
     before = list(store.dump())
     with pytest.raises(KeyError), store.writing() as w:  # noqa: PT012
         w.put_captures([capture(b"new")])
-        w.put_thread(thread(post("b")), title="", source="x", captures=[capture(b"new").sha256])
+        w.put_thread(thread(post("b")), title="", source="x", captures=[capture(b"new")])
         w.put_opt_out(OptOut(ADA.id, "w", DAY))
         w.drop_thread(post("a").id)
         raise KeyError
@@ -471,7 +625,7 @@ def test_a_failed_step_cannot_be_passed_over(store: Store) -> None:
     with pytest.raises(StoreError, match="Nothing was written"), store.writing() as w:  # noqa: PT012
         w.put_captures([capture()])
         with pytest.raises(StoreError):
-            w.put_thread(thread(post("a")), title="", source="x", captures=["0" * 64])
+            w.put_thread(thread(post("a")), title="", source="x", captures=[capture(b"not put")])
     assert list(store.dump()) == []
 
 
@@ -480,7 +634,7 @@ def test_a_question_without_answer_does_not_undo(store: Store) -> None:
         w.put_captures([capture()])
         with pytest.raises(StoreError, match="no such thread"):
             w.thread("at://nowhere")
-    assert store.capture(capture().sha256) == capture()
+    assert [row[0] for row in store.dump()] == ["capture"]
 
 
 def test_a_reader_sees_one_moment(store: Store) -> None:
@@ -497,7 +651,7 @@ def test_savings_may_be_walked_while_writing(store: Store) -> None:
     with store.writing(DAY) as w:
         w.put_captures([capture()])
         for n in range(405):
-            w.put_thread(thread(post(f"n{n}")), title="", source="x", captures=[capture().sha256])
+            w.put_thread(thread(post(f"n{n}")), title="", source="x", captures=[capture()])
     walked = []
     for saving in store.savings():
         walked.append(saving.thread)
@@ -525,7 +679,7 @@ with clew.store.open(url) as store:
         with store.writing() as w:
             w.put_captures([capture])
             before = w.count()
-            w.put_thread(kept, title=str(n), source="paste", captures=[capture.sha256])
+            w.put_thread(kept, title=str(n), source="paste", captures=[capture])
             assert w.count() == before + 1
 """
 
@@ -567,19 +721,26 @@ def test_a_writer_waits_no_longer_than_asked(store_url: str) -> None:
                 raise AssertionError("two writers at once")
             assert second.count() == 0
         with second.writing() as w:
-            assert w.capture(capture().sha256) == capture()
+            assert w.put_captures([capture()]) == [capture()]
 
 
 # --- where it cannot -----------------------------------------------------------------------------------------
 
 
+_SOME = Entry(
+    "abcd", "x", "", Actor("x"), posts=1, complete="no", sentence="", saved=DAY, changed=DAY, visibility="listed"
+)
+
+
 def _questions(store: Store) -> list[tuple[str, Any]]:
     """Every public method, with something to ask it."""
     asked: dict[str, tuple[Any, ...]] = {
-        "latest": (), "count": (), "find": ("abcd",), "entry": ("abcd",), "thread": ("abcd",),
+        "search": (search.query("x"),), "latest": (), "count": (),
+        "find": ("abcd",), "entry": ("abcd",), "thread": ("abcd",),
         "capture": ("0",), "captures": ("x",), "saving": ("x",), "savings": (), "opted_out": (["x"],),
-        "opt_outs": (), "deletions": (), "outputs": (), "authors": (), "actor": ("x",), "threads_with": ("x",),
-        "sharing": (["x"],),
+        "opt_outs": (), "deletions": (), "outputs": (), "authors": (), "actor": ("x",),
+        "threads_with": ("x",), "using": ("x",), "shown": ("x",), "accounts": ("x",), "neighbours": (_SOME,),
+        "sharing": (["x"],), "due": (DAY,),
         "dump": (), "scrub": (), "writing": (),
     }  # fmt: skip
     public = {name for name in dir(store) if not name.startswith("_")} - {"where", "close"}
@@ -707,9 +868,15 @@ def test_a_thread_of_another_version(store: Store) -> None:
 # --- versions ------------------------------------------------------------------------------------------------
 
 
+def _is_of_ours(name: str | None, _kind: str, _parents: Any) -> bool:
+    """What finds passages is not of the same kind on both databases: tests/test_search.py looks at it."""
+    return not (name or "").startswith(tables.SEARCH)
+
+
 def test_the_migrations_make_the_tables(store: Store) -> None:
     with engines.reading(store._engine) as db:
-        context = MigrationContext.configure(db, opts={"version_table": tables.VERSIONS, "compare_type": True})
+        told = {"version_table": tables.VERSIONS, "compare_type": True, "include_name": _is_of_ours}
+        context = MigrationContext.configure(db, opts=told)
         assert compare_metadata(context, tables.metadata) == []
         assert context.get_current_revision() == f"{tables.HEAD:04}"
 
@@ -724,6 +891,93 @@ def test_down_and_up_again(store: Store, store_url: str) -> None:
         assert list(again.dump()) == []
         save(again, thread(post("a")))
         test_the_migrations_make_the_tables(again)
+
+
+def _version_1(url: str) -> None:
+    """Make a store as the first version left it: two threads that share a capture, and one capture of nobody's."""
+    path = url.removeprefix("sqlite:///")
+    engine, _ = engines.engine(path, 30)
+    words = tables.Words().process_bind_param(HOSTILE, None)  # type: ignore[arg-type]
+    first, second = text.key(post("a").id), text.key(post("b").id)
+    when = "2026-05-01T12:00:00.000000Z"
+    told = {"media_type": "text/plain", "retrieved": when, "redacted": False}
+    member = {"archive": "a" * 64, "member": "posts.json#1"}
+    captures = [
+        told | {"sha256": "1" * 64, "url": words, "body": b"\x00\xff", "headers": '{"author":"Ada"}', "archive": "",
+                "member": ""},
+        told | {"sha256": "2" * 64, "url": "", "body": b"", "headers": "{}", "redacted": True} | member,
+        told | {"sha256": "3" * 64, "url": "", "body": b"unused", "headers": "{}"} | member,
+    ]  # fmt: skip
+    savings = [
+        {"key": key, "thread": post(name).id, "post": "", "rule": "longest", "source": "paste", "saved": when,
+         "changed": when, "digest": name}
+        for key, name in ((first, "a"), (second, "b"))
+    ]  # fmt: skip
+    parts = [(first, 0, "2" * 64), (first, 1, "1" * 64), (second, 0, "1" * 64)]
+    row = rows.thread_row(thread(post("a")), "A title", "listed")
+    with engines.writing(engine) as db:
+        command.upgrade(versions.alembic(db), "0001")
+        old = MetaData()
+        old.reflect(db)
+        db.execute(old.tables["capture"].insert(), captures)
+        db.execute(old.tables["saving"].insert(), savings)
+        db.execute(
+            old.tables["saving_capture"].insert(),
+            [dict(zip(("key", "position", "sha256"), part, strict=True)) for part in parts],
+        )
+        db.execute(old.tables["alias"].insert(), [{"old": text.key("at://older"), "key": second}])
+        db.execute(old.tables["thread"].insert(), [{**row, "key": first, "published": when, "updated": when}])
+    engine.dispose()
+
+
+def test_a_store_of_the_first_version_is_carried_over(store_url: str) -> None:
+    """Every capture keeps what was told of it, in each thread that it was derived from; all else stays."""
+    _version_1(store_url)
+    whole = Capture("1" * 64, b"\x00\xff", "text/plain", DAY, url=HOSTILE, headers={"author": "Ada"})
+    redacted = Capture("2" * 64, b"", "text/plain", DAY, archive="a" * 64, member="posts.json#1", redacted=True)
+    with clew.store.open(store_url) as store:
+        assert store.captures(post("a").id) == [redacted, whole]
+        assert store.captures(post("b").id) == [whole]
+        assert [(s.url, s.looked, s.saved) for s in store.savings()] == [("", None, DAY)] * 2
+        assert store.find("at://older") == text.key(post("b").id)
+        assert store.thread(post("a").id) == thread(post("a"))
+        test_the_migrations_make_the_tables(store)
+        before = list(store.dump())
+        with store.writing() as w:
+            assert w.drop_captures_unused() == 1
+            w.put_thread(thread(post("b")), title="T", source="paste", captures=w.captures(post("b").id), url="u")
+    with clew.store.open(store_url) as store:
+        assert store.saving(post("b").id).url == "u"
+        assert before != list(store.dump())
+
+
+def test_back_to_the_first_version(store_url: str) -> None:
+    """What was carried over can be carried back, as far as the first version has a place for it."""
+    _version_1(store_url)
+    with clew.store.open(store_url) as store:
+        with store.writing() as w:
+            w.drop_captures_unused()
+        before = list(store.dump())
+        with engines.writing(store._engine) as db:
+            command.downgrade(versions.alembic(db), "0001")
+    with clew.store.open(store_url) as store:
+        assert list(store.dump()) == before
+
+
+def test_nothing_stays_behind_in_the_move(postgresql: Any, postgresql_url: str) -> None:
+    """PostgreSQL keeps what stood in a dropped column until a table is built anew; forgetting does that."""
+    _version_1(postgresql_url)
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("UPDATE capture SET url = %s", [MARKER.decode()])
+    with clew.store.open(postgresql_url) as store:
+        postgresql.run("CHECKPOINT")
+        assert _traces(postgresql.folder / "base"), "it was written, so the test can fail"
+        with store.writing() as w:
+            w.redact("1" * 64, b"", url="")
+            w.redact("2" * 64, b"", url="")
+        store.scrub()
+        postgresql.run("CHECKPOINT")
+        assert _traces(postgresql.folder / "base") == []
 
 
 def test_alembic_is_loaded_only_to_migrate(store_url: str) -> None:
@@ -751,11 +1005,11 @@ def _fill_and_forget(store: Store) -> None:
     marked = thread(Post("at://1", ada.id, words * 500, DAY, secret.sha256), actors=(ada,))
     with store.writing() as w:
         w.put_captures([secret, capture(b"other")])
-        w.put_thread(marked, title=words, source="paste", captures=[secret.sha256])
+        w.put_thread(marked, title=words, source="paste", captures=[secret])
     save(store, thread(post("kept")))
     with store.writing() as w:
         w.drop_thread(marked.id)
-        w.redact(secret.sha256, b"[removed]", url="", headers={})
+        w.redact(secret.sha256, b"[removed]", url="", headers=())
 
 
 def test_no_trace_in_sqlite(tmp_path: Path) -> None:
@@ -796,7 +1050,10 @@ def test_no_trace_in_the_relations_of_postgresql(postgresql: Any, postgresql_url
     """Files under base/ and global/. The write-ahead log is the operator's: see Store.scrub."""
     with clew.store.open(postgresql_url) as store:
         _fill_and_forget(store)
-        save(store, thread(post("m")), MARKER)
+        marked = capture(MARKER, url=f"https://{MARKER.decode()}", headers={"x": MARKER.decode()})
+        with store.writing() as w:
+            w.put_captures([marked])
+            w.put_thread(thread(post("m")), title="", source="x", captures=[marked], url=marked.url)
         with psycopg.connect(postgresql_url, autocommit=True) as connection:
             connection.execute("ANALYZE")  # samples of columns are kept elsewhere: there must be none of words
         postgresql.run("CHECKPOINT")

@@ -1,4 +1,5 @@
-"""What SQLite and PostgreSQL do differently: connecting, transactions, building anew. Nowhere else is it known."""
+"""What SQLite and PostgreSQL do differently: connecting, transactions, building anew. It is known only here and, of
+full text, in ``searching``."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, NullPool, event, make_url
+from sqlalchemy import Column, Connection, Engine, NullPool, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
@@ -131,6 +133,38 @@ def writing(engine: Engine) -> Iterator[Connection]:
             if db.dialect.name == "postgresql":
                 _hold(db)
             yield db
+
+
+def seen(engine: Engine) -> str:
+    """Return which transactions of a PostgreSQL database can be seen now."""
+    with engine.connect() as connection:
+        db = connection.execution_options(isolation_level="AUTOCOMMIT")
+        return str(db.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+
+
+def path(engine: Engine) -> Path | None:
+    """Return the file of a store, where it is one."""
+    name = engine.url.database
+    return Path(name) if engine.dialect.name == "sqlite" and name else None
+
+
+def snapshot(file: Path, into: Path) -> None:
+    """Copy an SQLite database as it is at this moment, without what was freed, and without a log beside it. Others
+    may write to it meanwhile; nothing is written to it here."""
+    url = URL.create(
+        "sqlite+pysqlite", database=f"file:{quote(str(file.absolute()))}", query={"mode": "ro", "uri": "true"}
+    )
+    engine = sqlalchemy.create_engine(url, poolclass=NullPool)
+    with engine.connect() as db:
+        db.exec_driver_sql("VACUUM INTO ?", (str(into),))
+
+
+def number_on(db: Connection, column: Column[int]) -> None:
+    """Let a column go on counting after rows came with numbers of their own. SQLite does so by itself."""
+    if db.dialect.name == "postgresql":
+        name, table = column.name, column.table.name
+        counter = f"pg_get_serial_sequence('{table}', '{name}')"
+        db.exec_driver_sql(f'SELECT setval({counter}, coalesce(max({name}), 0) + 1, false) FROM "{table}"')  # noqa: S608
 
 
 def rebuild(engine: Engine, names: list[str]) -> bool:

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, or_, select
 
 from clew import text
 from clew.errors import StoreError
 from clew.model import Actor, Capture, Deletion, OptOut, Thread
-from clew.store import tables
-from clew.store.rows import Entry, Output, Saving, as_key, capture_of, handle_key, loads
+from clew.search import Query
+from clew.store import searching, tables
+from clew.store.rows import Entry, Found, Output, Results, Saving, as_key, capture_of, handle_key, loads
 
 _PREFIX = re.compile(r"[a-z2-7]{4,12}")
 _PAGE = 200  # rows fetched at once where all are wanted
+_MOST_FOUND = 1000  # threads of one answer
+_ACCOUNTS = 20  # of one person
 _FAR = 2**31 - 1  # the largest number every database takes for LIMIT and OFFSET
+
+Authors = str | Collection[str] | None
 
 _ENTRIES = (
     select(
@@ -36,6 +42,18 @@ _ENTRIES = (
     )
 )
 
+_FOUND = (
+    _ENTRIES.add_columns(tables.saving.c.number)
+    .where(tables.saving.c.number.in_(bindparam("numbers", expanding=True)))
+    .order_by(tables.saving.c.number.desc())
+)
+
+_CAPTURES = select(
+    *(column for column in tables.saving_capture.c if column.name not in ("key", "position")),
+    tables.capture.c.body,
+    tables.capture.c.redacted,
+).join(tables.capture, tables.capture.c.sha256 == tables.saving_capture.c.sha256)
+
 
 class Reads(ABC):
     """Every question. An id is a URI, a ``key`` is short for one. StoreError where there is no answer."""
@@ -47,11 +65,11 @@ class Reads(ABC):
     # --- threads ---
 
     def latest(
-        self, limit: int = 50, offset: int = 0, author: str | None = None, *, listed_only: bool = True
+        self, limit: int = 50, offset: int = 0, author: Authors = None, *, listed_only: bool = True
     ) -> list[Entry]:
         """Return the threads kept last, those kept at once by their first post, newest first.
 
-        ``author`` is the id or key of an actor.
+        ``author`` is the id or key of an actor, or several.
         """
         query = _ENTRIES.where(*_asked(author, listed_only)).order_by(
             tables.saving.c.saved.desc(),
@@ -62,11 +80,39 @@ class Reads(ABC):
             rows = db.execute(query.limit(_within(limit)).offset(_within(offset)))
             return [_entry(row) for row in rows]
 
-    def count(self, author: str | None = None, *, listed_only: bool = True) -> int:
+    def count(self, author: Authors = None, *, listed_only: bool = True) -> int:
         """Return how many threads ``latest`` could give."""
         query = select(func.count()).select_from(tables.thread).where(*_asked(author, listed_only))
         with self._connected() as db:
             return db.execute(query).scalar_one()
+
+    def shown(self, name: str, what: str = "thread") -> Entry:
+        """Return the thread called ``name`` as ``latest`` gives it, unless it is private. ``what``: was asked for.
+
+        Raises:
+            StoreError: there is none, or a private one, in the same words.
+        """
+        try:
+            entry = self.entry(name)
+        except StoreError as error:
+            if error.__cause__ is not None:  # the database failed
+                raise
+            entry = None
+        if entry is None or entry.visibility == "private":
+            raise StoreError(f"There is no such {what} here", name[:200])
+        return entry
+
+    def neighbours(self, this: Entry) -> tuple[Entry | None, Entry | None]:
+        """Return the listed threads that the author of one began before and after it, as far as there are."""
+        own = tables.thread.c
+        when, at = func.coalesce(own.published, tables.saving.c.saved), this.published or this.saved
+        query = _ENTRIES.where(*_asked(this.actor.id, True), own.key != this.key)
+        earlier = query.where(or_(when < at, (when == at) & (own.key < this.key)))
+        later = query.where(or_(when > at, (when == at) & (own.key > this.key)))
+        with self._connected() as db:
+            before = db.execute(earlier.order_by(when.desc(), own.key.desc()).limit(1)).one_or_none()
+            after = db.execute(later.order_by(when, own.key).limit(1)).one_or_none()
+        return before and _entry(before), after and _entry(after)
 
     def find(self, name: str) -> str:
         """Return the key of the thread called ``name``.
@@ -95,6 +141,12 @@ class Reads(ABC):
                 found.update(_column(db, select(own.key).where(own.name.in_(some), own.place == 0).distinct()))
         return sorted(found)
 
+    def using(self, sha256: str) -> list[str]:
+        """Return the keys of the threads that have a capture with this digest."""
+        own = tables.saving_capture.c
+        with self._connected() as db:
+            return _column(db, select(own.key).where(own.sha256 == sha256).distinct().order_by(own.key))
+
     def entry(self, name: str) -> Entry:
         """Return the thread called ``name`` as ``latest`` gives it."""
         query = _ENTRIES.where(tables.thread.c.key == self.find(name))
@@ -109,23 +161,37 @@ class Reads(ABC):
             data = db.execute(query).scalar_one_or_none()
         return loads(_there(data, "The thread has to be derived again", name, "Run clew rebuild"), Thread)
 
+    def search(
+        self, query: Query, limit: int = 20, before: int | None = None, *, listed_only: bool = True
+    ) -> Results:
+        """Return threads in whose posts something is found (``clew.search.query``), those kept last first.
+
+        All that is asked for is found in one passage: a post, or a paragraph of a long one. ``limit`` is at most
+        1,000; ``before`` is that of the results to go on after.
+        """
+        limit = max(0, min(limit, _MOST_FOUND))
+        with self._connected() as db:
+            authors = {key for name in query.authors for key in _actor_keys(db, name)}
+            groups = searching.search(db, query, authors, limit + 1, before, listed_only=listed_only)
+            shown = {group.number: group for group in groups[:limit]}
+            rows = db.execute(_FOUND, {"numbers": list(shown)}).all()
+        found = tuple(Found(_entry(row), shown[row.number].hits, shown[row.number].more) for row in rows)
+        return Results(found, min(shown) if len(groups) > limit and shown else None)
+
     # --- facts ---
 
     def capture(self, sha256: str) -> Capture:
-        """Return the capture of this digest."""
+        """Return the capture of this digest that a thread was derived from, as one of them received it."""
+        own = tables.saving_capture.c
+        query = _CAPTURES.where(own.sha256 == sha256).order_by(own.key, own.position).limit(1)
         with self._connected() as db:
-            row = db.execute(select(tables.capture).where(tables.capture.c.sha256 == sha256)).one_or_none()
+            row = db.execute(query).one_or_none()
         return capture_of(dict(_there(row, "There is no such capture in the store", sha256)._mapping))
 
     def captures(self, thread: str) -> list[Capture]:
-        """Return the captures a thread (id or key) was derived from, in their order; each once."""
-        own = tables.saving_capture
-        query = (
-            select(tables.capture)
-            .join(own, own.c.sha256 == tables.capture.c.sha256)
-            .where(own.c.key == as_key(thread))
-            .order_by(own.c.position)
-        )
+        """Return the captures a thread (id or key) was derived from, in their order."""
+        own = tables.saving_capture.c
+        query = _CAPTURES.where(own.key == as_key(thread)).order_by(own.position)
         with self._connected() as db:
             return [capture_of(dict(row._mapping)) for row in db.execute(query)]
 
@@ -147,6 +213,21 @@ class Reads(ABC):
             if len(page) < _PAGE:
                 return
             last = text.key(page[-1].thread)
+
+    def due(self, before: datetime) -> Iterator[Saving]:
+        """Yield the savings with an address that was not asked since ``before`` (aware), the longest ago first.
+
+        The store may be written meanwhile: what another process looks at until its turn comes is passed over.
+        """
+        own = tables.saving.c
+        looked = func.coalesce(own.looked, "")  # never: before all others
+        which = (own.url != "") & or_(own.looked.is_(None), own.looked < before)
+        with self._connected() as db:
+            keys = _column(db, select(own.key).where(which).order_by(looked, own.key))
+        for key in keys:
+            with self._connected() as db:
+                found = _savings(db, which & (own.key == key))
+            yield from found
 
     def opted_out(self, actor_ids: Iterable[str]) -> OptOut | None:
         """Return the opt-out of the first of these actors who asked for one."""
@@ -210,6 +291,38 @@ class Reads(ABC):
             data = db.execute(query.limit(1)).scalar_one_or_none()
         return loads(_there(data, "Nobody in the store is called so", name), Actor)
 
+    def accounts(self, name: str) -> list[Actor]:
+        """Return the author called ``name`` and, by id, their other accounts: each points at one and is pointed at
+        by it (``also_known_as``). One whose threads are all private is left out.
+
+        Raises:
+            StoreError: there is no such author, or their threads are all private, in the same words.
+        """
+        first = self._known(name)
+        if first is None:
+            raise StoreError("There is no such author here", name[:200])
+        found, waiting = {first.id: first}, [first]
+        while waiting:
+            one = waiting.pop()
+            for claimed in (claim for claim in one.also_known_as[:_ACCOUNTS] if ":" in claim):
+                other = self._known(claimed) or self._known(_slashed(claimed))
+                if other and other.id not in found and len(found) < _ACCOUNTS and _points(other, one):
+                    found[other.id] = other
+                    waiting.append(other)
+        return [first, *sorted((actor for id_, actor in found.items() if id_ != first.id), key=lambda a: a.id)]
+
+    def _known(self, name: str) -> Actor | None:
+        """Return an author, where there is one with a thread that is not private."""
+        try:
+            actor = self.actor(name)
+        except StoreError as error:
+            if error.__cause__ is not None:  # the database failed
+                raise
+            return None
+        query = select(tables.thread.c.key).where(*_asked(actor.id, False), tables.thread.c.visibility != "private")
+        with self._connected() as db:
+            return actor if _column(db, query.limit(1)) else None
+
     def threads_with(self, actor_id: str) -> list[str]:
         """Return the ids of the threads in which an actor (id or key) appears in any role, by key."""
         own = tables.thread_actor
@@ -232,10 +345,11 @@ def _within(number: int) -> int:
     return max(0, min(number, _FAR))
 
 
-def _asked(author: str | None, listed_only: bool) -> list[ColumnElement[bool]]:
+def _asked(author: Authors, listed_only: bool) -> list[ColumnElement[bool]]:
     terms: list[ColumnElement[bool]] = []
     if author is not None:
-        terms.append(tables.thread.c.author == as_key(author))
+        names = [author] if isinstance(author, str) else author
+        terms.append(tables.thread.c.author.in_([as_key(name) for name in names]))
     if listed_only:
         terms.append(tables.thread.c.visibility == "listed")
     return terms
@@ -243,6 +357,7 @@ def _asked(author: str | None, listed_only: bool) -> list[ColumnElement[bool]]:
 
 def _entry(row: Row[*tuple[Any, ...]]) -> Entry:
     values = dict(row._mapping)
+    values.pop("number", None)
     return Entry(id=values.pop("thread"), actor=loads(values.pop("data"), Actor), **values)
 
 
@@ -291,12 +406,26 @@ def _savings(db: Connection, which: ColumnElement[bool]) -> list[Saving]:
     own = tables.saving_capture
     rows = db.execute(select(tables.saving).where(which).order_by(tables.saving.c.key).limit(_PAGE)).all()
     parts = select(own.c.key, own.c.sha256).where(own.c.key.in_([row.key for row in rows]))
-    captures: dict[str, list[str]] = {}
+    captures: dict[str, dict[str, None]] = {}
     for key, sha256 in db.execute(parts.order_by(own.c.key, own.c.position)):
-        captures.setdefault(key, []).append(sha256)
+        captures.setdefault(key, {})[sha256] = None
     return [
-        Saving(r.thread, r.post, r.rule, r.source, tuple(captures.get(r.key, ())), r.saved, r.changed) for r in rows
+        Saving(
+            r.thread, r.post, r.rule, r.source, tuple(captures.get(r.key, ())), r.saved, r.changed, r.url, r.looked
+        )
+        for r in rows
     ]
+
+
+def _slashed(address: str) -> str:
+    """Return an address with a "/" at its end, or without the one it has."""
+    return address.removesuffix("/") if address.endswith("/") else f"{address}/"
+
+
+def _points(one: Actor, other: Actor) -> bool:
+    """Say whether an actor names another as an account of theirs."""
+    names = {other.id, other.url, f"at://{other.preferred_username}"}
+    return bool({name.rstrip("/") for name in names if name} & {name.rstrip("/") for name in one.also_known_as})
 
 
 def _sorting(actor: Actor) -> str:

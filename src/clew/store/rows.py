@@ -16,6 +16,7 @@ import msgspec
 from clew import text
 from clew.errors import StoreError
 from clew.model import Actor, Capture, Complete, Item, Post, Rule, Thread, Value
+from clew.search import Snippet
 
 _KEY = re.compile(r"[a-z2-7]{12}")
 
@@ -43,8 +44,39 @@ class Entry(Value, frozen=True):
     """Time of the last post."""
 
 
+class Hit(Value, frozen=True):
+    """A passage of a post in which something was found."""
+
+    anchor: str
+    """Of the post on the thread's page."""
+    post: str
+    """Id."""
+    snippet: Snippet
+    published: datetime | None = None
+    warning: str = ""
+    """The post's content warning."""
+
+
+class Found(Value, frozen=True):
+    """A thread in which something was found, and where, in reading order."""
+
+    entry: Entry
+    hits: tuple[Hit, ...]
+    """The first three at most."""
+    more: bool = False
+    """There are more in this thread."""
+
+
+class Results(Value, frozen=True):
+    """Threads in which something was found, those kept last first."""
+
+    found: tuple[Found, ...] = ()
+    before: int | None = None
+    """Where the next threads go on; None where these are all."""
+
+
 class Saving(Value, frozen=True):
-    """What a person asked to keep: from these captures, in this order, ``thread`` can be derived again."""
+    """What a person asked to keep. ``thread`` can be derived again from these captures (digests, each once)."""
 
     thread: str
     post: str
@@ -53,6 +85,10 @@ class Saving(Value, frozen=True):
     captures: tuple[str, ...]
     saved: datetime
     changed: datetime
+    url: str = ""
+    """The address to ask again; empty where there is none."""
+    looked: datetime | None = None
+    """When it was last asked."""
 
 
 class Output(Value, frozen=True):
@@ -103,21 +139,26 @@ def _of_this_version(noun: str) -> Iterator[None]:
         ) from error
 
 
-def capture_row(capture: Capture) -> dict[str, Any]:
-    """Return the row of a capture.
+def body_row(capture: Capture) -> dict[str, Any]:
+    """Return the row of a capture's body.
 
     Raises:
         StoreError: the body is not what its digest says.
     """
     if not capture.redacted and sha256(capture.body).hexdigest() != capture.sha256:
         raise StoreError("The body of a capture does not have its digest", capture.sha256)
+    return {"sha256": capture.sha256, "body": capture.body, "redacted": capture.redacted}
+
+
+def retrieval_row(capture: Capture) -> dict[str, Any]:
+    """Return the row that tells where a capture's body came from, without its saving and position."""
     row = msgspec.structs.asdict(capture)
-    row["headers"] = dumps(capture.headers)
-    return row
+    del row["body"], row["redacted"]
+    return row | {"headers": dumps(capture.headers)}
 
 
 def capture_of(row: dict[str, Any]) -> Capture:
-    """Return the capture of a row."""
+    """Return the capture of the rows of its body and its retrieval."""
     headers = loads(row["headers"], dict[str, str])
     return Capture(**{**row, "headers": headers})
 
@@ -145,12 +186,13 @@ def digest(row: dict[str, Any]) -> str:
 
 
 def listing(thread: Thread) -> Listing:
-    """Return who may come upon ``thread`` by what its author asked of the platform."""
+    """Return who may come upon ``thread`` by what its author asked of the platform. Nobody is led to one that is
+    gone: nothing tells any more whether it was for everybody."""
     author = _actors(thread)[thread.attributed_to]
     seen = {post.visibility for post in _posts(thread.items)}
     if "private" in seen or "no-unauthenticated" in author.restrictions:
         return "private"
-    return "unlisted" if "unlisted" in seen or "noindex" in author.restrictions else "listed"
+    return "listed" if seen == {"public"} and "noindex" not in author.restrictions else "unlisted"
 
 
 def actor_rows(thread: Thread) -> list[dict[str, Any]]:

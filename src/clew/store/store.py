@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +12,9 @@ from typing import Self
 from sqlalchemy import Connection, Engine
 
 from clew.errors import StoreError
-from clew.store import engines, tables
+from clew.store import engines, searching, tables
 from clew.store.failures import told
+from clew.store.pulse import Pulse
 from clew.store.reading import Reads
 from clew.store.versions import migrate
 from clew.store.writing import Writer
@@ -44,6 +45,7 @@ class Store(Reads):
 
     def __init__(self, engine: Engine, where: str) -> None:
         self._engine = engine
+        self._pulse = Pulse(engine)
         self.where = where
         """Its place for people, without a password."""
 
@@ -57,7 +59,13 @@ class Store(Reads):
 
     def close(self) -> None:
         """Let go of every connection."""
+        self._pulse.close()
         self._engine.dispose()
+
+    def mark(self) -> Hashable:
+        """Return a mark of what is committed: while two are equal, every question has the same answer, whichever
+        process writes. Take it before the questions. Where the database does not answer it equals no other."""
+        return self._pulse.mark()
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -92,6 +100,8 @@ class Store(Reads):
             StoreError: another process is reading or writing.
         """
         with told(self.where):
+            with engines.writing(self._engine) as db:
+                searching.compact(db)
             emptied = engines.rebuild(self._engine, [table.name for table in tables.metadata.sorted_tables])
         if not emptied:
             raise StoreError(

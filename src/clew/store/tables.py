@@ -1,10 +1,11 @@
 """The schema, drawn once. The migrations build it; a test holds that both are the same.
 
-    saving ─┬─ saving_capture ── capture        what a person asked to keep, and the bytes it came from
+    saving ─┬─ saving_capture ── capture        what a person asked to keep, each retrieval of it, and the bytes
             ├─ alias                            names a thread had before its head was found
-            └─ thread ─┬─ thread_actor          derived from the captures; ``clear_derived`` empties these four
+            └─ thread ─┬─ thread_actor          derived from the captures; ``clear_derived`` empties these five
                        ├─ actor_name
-                       └─ post_name
+                       ├─ post_name
+                       └─ passage               what is searched, with the index ``passage_words`` (``searching``)
     opt_out   deletion   output                 human judgements, and files written from threads
 
 Facts stand in the tables of the first two lines and the last; a derived row can always be made again. A ``key`` is
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Dialect,
@@ -30,11 +32,15 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.types import TypeEngine
 
-HEAD = 1
+HEAD = 3
 """Version of the schema below: the number of the newest migration."""
 VERSIONS = "clew_version"
 """The table that holds the version."""
+SEARCH = "passage_words"
+"""What finds passages: on SQLite a virtual table, with tables of its own named so; on PostgreSQL an index."""
 
 _UNSTORABLE = re.compile("[\\\\\0\ud800-\udfff]")
 _ESCAPED = re.compile(r"\\([0-9a-f]{4})")
@@ -70,6 +76,21 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
+class Tokens(TypeDecorator[list[str]]):
+    """Folded tokens in order, none with a space or a quote in it. They come back as the database writes them."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(TSVECTOR() if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str | None:
+        if value is None or dialect.name != "postgresql":
+            return None if value is None else " ".join(value)
+        return " ".join(f"'{token}':{place}" for place, token in enumerate(value, 1))
+
+
 metadata = MetaData()
 
 
@@ -77,8 +98,8 @@ def _text(name: str, *args: Any, **options: Any) -> Column[str]:
     return Column(name, Text, *args, nullable=False, **options)
 
 
-def _words(name: str) -> Column[str]:
-    return Column(name, Words, nullable=False)
+def _words(name: str, **options: Any) -> Column[str]:
+    return Column(name, Words, nullable=False, **options)
 
 
 def _time(name: str) -> Column[datetime]:
@@ -99,13 +120,7 @@ capture = Table(
     "capture",
     metadata,
     _text("sha256", primary_key=True),  # of the body as received; stays when the body is redacted
-    _words("url"),
-    _words("media_type"),
-    _time("retrieved"),
     Column("body", LargeBinary, nullable=False),
-    _text("headers"),  # JSON object
-    _text("archive"),
-    _words("member"),
     Column("redacted", Boolean, nullable=False),
 )
 
@@ -120,6 +135,10 @@ saving = Table(
     _time("saved"),  # first kept
     _time("changed"),  # when what is derived last came out different
     _text("digest"),  # hex SHA-256 of what was derived
+    _words("url", server_default=""),  # address to ask again; empty: none
+    Column("looked", Instant),  # when the address was last asked
+    Column("number", Integer, nullable=False, server_default="0"),  # order of keeping, from 1
+    Index("saving_number", "number", unique=True),
 )
 
 saving_capture = Table(
@@ -128,6 +147,14 @@ saving_capture = Table(
     _of("saving"),
     Column("position", Integer, nullable=False, primary_key=True, autoincrement=False),
     _text("sha256", ForeignKey("capture.sha256")),
+    _words("url"),
+    _number("status"),
+    _words("location"),
+    _words("media_type"),
+    _time("retrieved"),
+    _text("headers"),  # JSON object
+    _text("archive"),
+    _words("member"),
     Index("saving_capture_sha256", "sha256"),
 )
 
@@ -206,4 +233,18 @@ post_name = Table(
     _of("thread"),
     _number("place"),  # 0 main line, 1 branch, 2 aside
     Index("post_name_key", "key"),
+)
+
+passage = Table(
+    "passage",
+    metadata,
+    Column(  # greatest first: what is found, in order; holds the saving's number, so its key need not be here
+        "id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False
+    ),
+    _text("anchor"),  # of the post on the thread's page
+    _words("post"),  # id
+    _words("warning"),  # content warning of the post
+    _words("text"),  # exact slice of the post's text
+    Column("published", Instant),
+    Column("words", Tokens, nullable=False),  # the author, the source, the month, and the text folded
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, inspect, text
 
 from clew.errors import StoreError
-from clew.store import engines, tables
+from clew.store import engines, searching, tables
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -33,6 +33,7 @@ def migrate(engine: Engine, where: str) -> None:
     with _one_at_a_time, engines.writing(engine) as db:
         if _due(db, where):
             command.upgrade(alembic(db), "head")
+            searching.refill(db)
 
 
 def alembic(db: Connection) -> Config:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+import msgspec
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from clew import text
 from clew.errors import StoreError
 from clew.model import Capture, Deletion, OptOut, Thread
-from clew.store import rows, tables
+from clew.store import rows, searching, tables
 from clew.store.failures import told
 from clew.store.reading import Reads
+from clew.store.retrievals import thinned
 from clew.store.rows import Listing
 
 _BATCH_ROWS, _BATCH_BYTES = 200, 8 * 1024 * 1024
@@ -39,37 +41,43 @@ class Writer(Reads):
 
     # --- captures ---
 
-    def put_captures(self, captures: Iterable[Capture]) -> None:
-        """Keep captures. One whose digest is there already, redacted or not, is left as it is.
+    def put_captures(self, captures: Iterable[Capture]) -> list[Capture]:
+        """Keep bodies, and return the captures with the bodies that are kept: one whose digest is there already,
+        redacted or not, is left as it is. Where and when each was received is kept by ``put_thread``.
 
         Raises:
             StoreError: a body does not have its digest.
         """
         own = tables.capture
+        kept: list[Capture] = []
         for batch in _batches(captures):
-            new = {capture.sha256: rows.capture_row(capture) for capture in reversed(batch)}
+            bodies = {capture.sha256: rows.body_row(capture) for capture in reversed(batch)}
             with self._connected() as db:
-                for sha256 in db.execute(select(own.c.sha256).where(own.c.sha256.in_(new))).scalars():
-                    del new[sha256]
-                if new:
-                    db.execute(insert(own), list(new.values()))
+                there = {
+                    row.sha256: row._asdict() for row in db.execute(select(own).where(own.c.sha256.in_(bodies)))
+                }
+                if new := [row for sha256, row in bodies.items() if sha256 not in there]:
+                    db.execute(insert(own), new)
+            kept += [msgspec.structs.replace(one, **(bodies | there)[one.sha256]) for one in batch]
+        return kept
 
     def redact(
-        self, sha256: str, body: bytes, *, url: str | None = None, headers: Mapping[str, str] | None = None
+        self, sha256: str, body: bytes, *, url: str | None = None, headers: Collection[str] | None = None
     ) -> None:
-        """Replace a capture's body (and its URL or headers, where they name the author). Its digest stays.
+        """Replace a body; its digest stays. ``url`` (None: as it is) takes the place of its addresses in every
+        saving, and of its headers only those named stay (None: all).
 
         Raises:
             StoreError: there is no such capture.
         """
-        values: dict[str, Any] = {"body": body, "redacted": True}
-        if url is not None:
-            values["url"] = url
-        if headers is not None:
-            values["headers"] = rows.dumps(dict(headers))
-        own = tables.capture
+        own, parts = tables.capture, tables.saving_capture
         with self._connected() as db:
+            values = {"body": body, "redacted": True}
             changed = db.execute(update(own).where(own.c.sha256 == sha256).values(values)).rowcount
+            if url is not None:
+                db.execute(update(parts).where(parts.c.sha256 == sha256).values(url=url, location=""))
+            if headers is not None:
+                _drop_headers(db, sha256, headers)
         if not changed:
             raise StoreError("There is no such capture in the store", sha256)
 
@@ -87,33 +95,45 @@ class Writer(Reads):
         *,
         title: str,
         source: str,
-        captures: Sequence[str],
+        captures: Sequence[Capture],
         post: str = "",
+        url: str = "",
+        looked: datetime | None = None,
         visibility: Listing | None = None,
     ) -> str:
         """Keep ``thread`` and how to derive it again; return its key. The same again changes nothing.
 
-        ``captures`` are digests, in the order in which ``source`` (its name) reads them; ``post`` is the id that
-        was asked for. ``visibility`` None: as the author asked of the platform.
+        ``captures`` are what ``source`` (its name) reads, with bodies that are in the store; of the same answers
+        again and again some are left out (``thinned``). ``post`` is the id that was asked for, ``url`` the address
+        to ask again, ``looked`` when that was last done. ``visibility`` None: as the author asked of the platform.
 
         Raises:
-            StoreError: a capture is not in the store.
+            StoreError: a capture's body is not in the store.
         """
         key = text.key(thread.id)
         row = rows.thread_row(thread, title, visibility or rows.listing(thread))
-        fact = {"thread": thread.id, "post": post, "rule": thread.rule, "source": source}
+        fact: dict[str, Any] = {"thread": thread.id, "post": post, "rule": thread.rule, "source": source}
+        fact |= {"url": url, "looked": looked}
         with self._connected() as db:
             fresh = _put_saving(db, key, fact, rows.digest(row), self._now)
-            _put_parts(db, key, list(dict.fromkeys(captures)))
+            _put_parts(db, key, thinned(captures))
             db.execute(delete(tables.alias).where(tables.alias.c.old == key))
             if fresh or not _has(db, tables.thread, key):
-                _put_derived(db, key, row, thread)
+                _put_derived(db, key, row, thread, source)
         return key
+
+    def looked(self, thread: str, when: datetime) -> None:
+        """Note that a thread's address (thread: id or key) was asked, whatever came of it."""
+        own = tables.saving
+        with self._connected() as db:
+            db.execute(update(own).where(own.c.key == rows.as_key(thread)).values(looked=when))
 
     def drop_thread(self, thread: str) -> None:
         """Drop a thread (id or key), how it was derived, and its aliases. Its captures stay."""
+        key = rows.as_key(thread)
         with self._connected() as db:
-            db.execute(delete(tables.saving).where(tables.saving.c.key == rows.as_key(thread)))
+            searching.drop(db, _number(db, key))
+            db.execute(delete(tables.saving).where(tables.saving.c.key == key))
 
     def alias(self, old_id: str, new_id: str) -> None:
         """Let ``old_id`` find the thread ``new_id``, and with it whatever found ``old_id`` before.
@@ -132,6 +152,7 @@ class Writer(Reads):
     def clear_derived(self) -> None:
         """Drop every derived row. What was asked to be kept, captures, aliases and judgements stay."""
         with self._connected() as db:
+            searching.clear(db)
             db.execute(delete(tables.thread))
 
     # --- judgements and outputs ---
@@ -193,7 +214,8 @@ def _put_saving(db: Connection, key: str, fact: dict[str, Any], digest: str, now
     own = tables.saving
     before = db.execute(select(own).where(own.c.key == key)).one_or_none()
     if before is None:
-        row = {"key": key, **fact, "saved": now, "changed": now, "digest": digest}
+        last = db.execute(select(func.coalesce(func.max(own.c.number), 0))).scalar_one()
+        row = {"key": key, **fact, "saved": now, "changed": now, "digest": digest, "number": last + 1}
         db.execute(insert(own), [row])
         return True
     if before.thread != fact["thread"]:
@@ -203,22 +225,40 @@ def _put_saving(db: Connection, key: str, fact: dict[str, Any], digest: str, now
         fact = {**fact, "changed": now, "digest": digest}
     if any(before._mapping[name] != value for name, value in fact.items()):
         db.execute(update(own).where(own.c.key == key).values(fact))
-    return fresh
+    return fresh or bool(before.source != fact["source"])
 
 
-def _put_parts(db: Connection, key: str, digests: list[str]) -> None:
+def _number(db: Connection, key: str) -> int:
+    """Return the number of a saving; 0, which is nobody's, where there is none."""
+    own = tables.saving.c
+    return db.execute(select(own.number).where(own.key == key)).scalar_one_or_none() or 0
+
+
+def _put_parts(db: Connection, key: str, captures: list[Capture]) -> None:
     own = tables.saving_capture
-    before = select(own.c.sha256).where(own.c.key == key).order_by(own.c.position)
-    if list(db.execute(before).scalars()) == digests:
+    parts = [{"key": key, "position": n, **rows.retrieval_row(capture)} for n, capture in enumerate(captures)]
+    before = db.execute(select(own).where(own.c.key == key).order_by(own.c.position))
+    if [row._asdict() for row in before] == parts:
         return
     db.execute(delete(own).where(own.c.key == key))
-    if digests:
-        parts = [{"key": key, "position": n, "sha256": digest} for n, digest in enumerate(digests)]
+    if parts:
         db.execute(insert(own), parts)
 
 
-def _put_derived(db: Connection, key: str, row: dict[str, Any], thread: Thread) -> None:
-    db.execute(delete(tables.thread).where(tables.thread.c.key == key))
+def _drop_headers(db: Connection, sha256: str, staying: Collection[str]) -> None:
+    own = tables.saving_capture
+    told = select(own.c.key, own.c.position, own.c.headers).where(own.c.sha256 == sha256)
+    for key, position, data in db.execute(told).all():
+        headers = {name: value for name, value in rows.loads(data, dict[str, str]).items() if name in staying}
+        one = (own.c.key == key) & (own.c.position == position)
+        db.execute(update(own).where(one).values(headers=rows.dumps(headers)))
+
+
+def _put_derived(db: Connection, key: str, row: dict[str, Any], thread: Thread, source: str) -> None:
+    number = _number(db, key)
+    if db.execute(delete(tables.thread).where(tables.thread.c.key == key)).rowcount:
+        searching.drop(db, number)
+    searching.put(db, number, row["visibility"], source, thread)
     db.execute(insert(tables.thread), [{"key": key, **row}])
     for table, parts in (
         (tables.thread_actor, rows.actor_rows(thread)),
