@@ -14,6 +14,9 @@ import psycopg
 import pytest
 from hypothesis import settings
 
+from bluesky_network import Network
+from fediverse_servers import Snac
+
 settings.register_profile("clew", deadline=None)  # no test may fail because the machine is busy
 settings.load_profile("clew")
 _numbers = count(1)
@@ -71,3 +74,28 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'store.db'}"
     return str(request.getfixturevalue("postgresql_url"))
+
+
+@pytest.fixture(scope="session")
+def bluesky_pds() -> Iterator[Network]:
+    """A Bluesky network without AppView: the directory and the data server."""
+    with Network() as network:
+        yield network
+
+
+@pytest.fixture(scope="session")
+def bluesky_network(postgresql: Server) -> Iterator[Network]:
+    """A whole Bluesky network: the directory, the data server and the AppView."""
+    postgresql.run("CREATE DATABASE bluesky")
+    try:
+        with Network(postgresql.database("bluesky")) as network:
+            yield network
+    finally:
+        postgresql.run("DROP DATABASE bluesky WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def snac() -> Iterator[Snac]:
+    """A real server of the fediverse."""
+    with Snac() as server:
+        yield server

@@ -17,9 +17,10 @@ import pytest
 import yaml
 
 from clew.decode import REDACTED
-from clew.errors import ClewError, ParseError
-from clew.model import Actor, Capture, Post, Tombstone
+from clew.errors import ClewError, InputError, ParseError
+from clew.model import Actor, Capture, Limit, Post, Tombstone
 from clew.sources.bluesky import SOURCE, address
+from clew.sources.bluesky.chain import Chain, Page
 
 HERE = Path(__file__).parent
 CASES = HERE / "cases" / "bluesky"
@@ -615,3 +616,279 @@ def test_redacting_any_author_of_a_collected_answer_forgets_exactly_their_posts(
         for post in was:
             if post.attributed_to == did and len(post.content) > 20 and post.content not in others:
                 assert json.dumps(post.content, ensure_ascii=False)[1:-1].encode() not in body
+
+
+# --- posts that are not for everybody ------------------------------------------------------------------------
+
+MEMBERS = {"labels": {"$type": "com.atproto.label.defs#selfLabels", "values": [{"val": "!no-unauthenticated"}]}}
+
+
+def private(text: str, **fields: Any) -> dict[str, Any]:
+    return {**record(text, uri(BO, "3k2a"), uri(BO, "3k22"), **MEMBERS), **fields}
+
+
+PRIVATE = [
+    {"posts": [{**view(ADA, "3k2b", ""), "record": private("SECRET")}]},
+    {"records": [{"uri": uri(ADA, "3k2b"), "value": private("SECRET")}]},
+    {"uri": uri(ADA, "3k2b"), "value": private("SECRET")},
+    {"posts": [view(BO, "3k2c", "open", embed={"record": {
+        "uri": uri(ADA, "3k2b"), "author": {"did": ADA, "handle": "ada.example"}, "value": private("SECRET")}})]},
+    {"did": ADA, "time_us": 1, "kind": "commit", "commit": {
+        "operation": "create", "collection": "app.bsky.feed.post", "rkey": "3k2b", "record": private("SECRET")}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", PRIVATE)
+def test_a_post_for_the_logged_in_is_a_tombstone_and_is_not_kept(body: Any) -> None:
+    """In whatever answer it comes, its text is not shown, and what is kept of the answer does not hold it."""
+    found = parse(body)
+    gone = of(Tombstone, found)[uri(ADA, "3k2b")]
+    assert (gone.reason, gone.in_reply_to, gone.context) == ("private", uri(BO, "3k2a"), uri(BO, "3k22"))
+    assert "SECRET" not in str(found)
+    kept = SOURCE.redact(capture(body), frozenset())
+    assert b"SECRET" not in kept
+    assert parse(kept) == [
+        msgspec.structs.replace(item, capture=capture(kept).sha256) if isinstance(item, Post) else item
+        for item in found
+    ]
+    assert SOURCE.redact(capture(kept), frozenset()) == kept
+
+
+def test_a_label_taken_back_hides_nothing() -> None:
+    """Only a label that stands is a wish; and one that another gave is no wish of the author's."""
+    back = {"labels": {"values": [{"val": "!no-unauthenticated", "neg": True}]}}
+    assert only({**view(ADA, "3k2b", "x"), "record": record("x", **back)}).content == "x"
+    assert only(view(ADA, "3k2b", "x", labels=[{"val": "!no-unauthenticated", "src": BO}])).content == "x"
+    profile = {"uri": f"at://{ADA}/app.bsky.actor.profile/self", "value": {"displayName": "Ada", **MEMBERS}}
+    assert of(Actor, parse(profile))[ADA].restrictions == ("no-unauthenticated",)
+    assert json.loads(SOURCE.redact(capture(profile), frozenset())) == profile
+
+
+# --- addresses -----------------------------------------------------------------------------------------------
+
+PLC = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+
+
+@pytest.mark.parametrize(
+    ("url", "who", "key"),
+    [
+        ("https://bsky.app/profile/Ada.Example.com/post/3k2a", "ada.example.com", "3k2a"),
+        ("HTTPS://BSKY.APP/profile/ada.example.com/post/3k2a/?ref_src=x#y", "ada.example.com", "3k2a"),
+        (f"http://www.bsky.app/profile/{PLC}/post/3k2a", PLC, "3k2a"),
+        ("https://bsky.app/profile/did%3Aplc%3Aewvi7nxzyoun6zhxrhs64oiz/post/3k2a", PLC, "3k2a"),
+        ("https://bsky.app/profile/did:web:ada.example.com/post/3k2a", "did:web:ada.example.com", "3k2a"),
+        (f"at://{PLC}/app.bsky.feed.post/3k2a", PLC, "3k2a"),
+        (" at://@ada.example.com/app.bsky.feed.post/a:b~c_d ", "ada.example.com", "a:b~c_d"),
+    ],
+)
+def test_the_addresses_of_a_post_name_its_author_and_key(url: str, who: str, key: str) -> None:
+    """By handle or DID, as a page or an at-URI; each is one that this source takes."""
+    assert address.asked(url) == (who, key)
+    assert any(re.match(pattern, url.strip()) for pattern in SOURCE.patterns)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "https://bsky.app/", "https://bsky.app/profile/ada.example.com", "https://bsky.app/profile/x/post/3k2a",
+        "https://bsky.app/profile/ada.example.com/post/", "https://bsky.app/profile/ada.example.com/feed/3k2a",
+        "https://bsky.app.evil.example/profile/ada.example.com/post/3k2a", f"at://{PLC}/app.bsky.feed.like/3k2a",
+        "https://bsky.app/profile/ada.example.com/post/..", "https://bsky.app/profile/did:plc:short/post/3k2a",
+        "https://bsky.app/profile/did:key:abc/post/3k2a", "https://bsky.app/profile/a%2Fb.com/post/3k2a",
+        "https://bsky.app/profile/ada.example.com/post/3k%0a",
+        f"https://bsky.app/profile/{'a.' * 200}com/post/3k2a",
+        f"https://bsky.app/profile/ada.example.com/post/{'k' * 600}",
+    ],
+)  # fmt: skip
+def test_other_addresses_are_refused(url: str) -> None:
+    """What does not name a post is refused before anybody is asked."""
+    with pytest.raises(InputError, match="This address does not name a post of Bluesky"):
+        address.asked(url)
+
+
+def test_the_key_before_a_key() -> None:
+    """Of a clock it is the one before; of any other key a start of it. Both sort right before."""
+    assert address.before("3k2aaaaaaaaab") == "3k2aaaaaaaaaa"
+    assert address.before("3k2aaaaaaaa22") == "3k2aaaaaaa7zz"
+    assert address.before("self") == "sel"
+    for key in ("3k2aaaaaaaaab", "3k22222222222", "self", "a"):
+        assert address.before(key) < key
+
+
+def test_calls_are_known_by_their_address() -> None:
+    """A method of the protocol, a DID document, the file that says whose a handle is; nothing else."""
+    asked = address.call(f"https://pds.example/xrpc/com.atproto.repo.getRecord?repo={PLC}&rkey=a&rkey=b")
+    assert asked
+    assert (asked.server, asked.one("repo"), asked.parameters["rkey"]) == ("https://pds.example", PLC, ["a", "b"])
+    about = [address.call(address.document_url(did, "https://plc.example")) for did in (PLC, "did:web:ada.example")]
+    assert [(call.method, call.about) for call in about if call] == [
+        (address.DOCUMENT, PLC),
+        (address.DOCUMENT, "did:web:ada.example"),
+    ]
+    for url in (
+        "",
+        "at://x/y/z",
+        "https://x.example/",
+        "https://x.example/xrpc/org.example.do",
+        "https://[::1/xrpc/",
+    ):
+        assert address.call(url) is None
+
+
+# --- pages of a repository -----------------------------------------------------------------------------------
+
+
+def pages(**given: tuple[str, str]) -> Chain:
+    """Pages by cursor: their keys, one letter each, and the next cursor."""
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    return Chain(
+        {cursor.strip("_"): Page(tuple(keys), following, day) for cursor, (keys, following) in given.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("chain", "whole", "seen"),
+    [
+        (pages(c=("def", "f"), f=("gh", "")), True, "defghz"),
+        (pages(c=("def", "f"), f=("", "")), True, "defghz"),
+        (pages(c=("def", "f")), False, "def"),
+        (pages(c=("def", "f"), g=("hi", "")), False, "def"),
+        (pages(_=("ab", "x"), x=("cd", "")), True, "abcdefghz"),
+        (pages(c=("dfe", "")), False, ""),
+        (pages(c=("abc", "")), False, ""),
+        (pages(c=("def", "f"), f=("de", "")), False, "def"),
+        (pages(c=("def", "c")), False, "def"),
+        (pages(c=("", "c")), False, ""),
+        (pages(), False, ""),
+    ],
+)
+def test_how_far_pages_reach(chain: Chain, whole: bool, seen: str) -> None:
+    """Pages reach from the first cursor as far as each goes on from the last, upwards; the end is a page without a
+    cursor."""
+    assert chain.whole is whole
+    assert "".join(key for key in "abcdefghz" if chain.looked(key)) == seen
+
+
+# --- answers of servers --------------------------------------------------------------------------------------
+
+
+def answer(url: str, body: Any, status: int = 200, day: int = 2, **fields: Any) -> Capture:
+    made = capture(body, url=url, status=status, **fields)
+    return msgspec.structs.replace(made, retrieved=datetime(2026, 3, day, tzinfo=UTC))
+
+
+PDS, VIEWS = "https://pds.example", "https://views.example"
+LISTED = address.xrpc(
+    PDS, address.LIST, ("repo", ADA), ("collection", address.POST), ("reverse", "true"), ("cursor", "3")
+)
+SHOWN = address.xrpc(VIEWS, address.POSTS, ("uris", uri(ADA, "3k2b")), ("uris", uri(BO, "3k2z")))
+
+
+def entry(key: str, **fields: Any) -> dict[str, Any]:
+    return {"uri": uri(ADA, key), "value": record(f"Post {key}", **fields)}
+
+
+def test_the_repository_goes_before_the_view_and_takes_from_it_what_it_cannot_know() -> None:
+    """Text and files as the author's server has them; labels, counts, the quote's state as Bluesky shows them."""
+    image = {"image": {"ref": {"$link": "bafkimage"}, "mimeType": "image/png"}, "alt": "A quay"}
+    quote = {"media": {"images": [image]}, "record": {"record": {"uri": uri(BO, "3k2q")}}}
+    detached = {"$type": "app.bsky.embed.record#viewDetached", "uri": uri(BO, "3k2q"), "detached": True}
+    images = [{"fullsize": "https://cdn.example/1", "alt": "A quay"}]
+    shown = {"media": {"images": images}, "record": {"record": detached}}
+    seen = view(ADA, "3k2b", "Post 3k2b", replyCount=4, embed=shown, labels=[{"val": "porn", "src": BO}])
+    seen["record"] = record("Post 3k2b", embed=quote)
+    captures = [answer(LISTED, {"records": [entry("3k2b", embed=quote)]}), answer(SHOWN, {"posts": [seen]}, day=3)]
+    for order in (captures, captures[::-1]):
+        post = of(Post, list(SOURCE.parse(order)))[uri(ADA, "3k2b")]
+        assert post.attachments[0].url == f"{PDS}/xrpc/com.atproto.sync.getBlob?did=did%3Aplc%3Aada&cid=bafkimage"
+        assert post.quote
+        assert (post.quote.state, post.labels, post.sensitive, post.replies) == ("detached", ("porn",), True, 4)
+        assert post.url == "https://bsky.app/profile/ada.example/post/3k2b"
+        assert post.capture == captures[0].sha256
+
+
+def test_a_later_answer_goes_before_an_earlier_one() -> None:
+    """A handle that changed, a quote that came back, a post that Bluesky shows no more: the last word counts."""
+    old, new = view(BO, "3k2z", "Hello"), view(BO, "3k2z", "Hello")
+    new["author"] = {"did": BO, "handle": "new.example"}
+    captures = [answer(SHOWN, {"posts": [old]}), answer(SHOWN, {"posts": [new]}, day=3)]
+    for order in (captures, captures[::-1]):
+        found = list(SOURCE.parse(order))
+        assert of(Actor, found)[BO].preferred_username == "new.example"
+        assert of(Post, found)[uri(BO, "3k2z")].url.endswith("new.example/post/3k2z")
+    gone = answer(SHOWN, {"posts": []}, day=4)
+    tombstone = of(Tombstone, list(SOURCE.parse([*captures, gone])))[uri(BO, "3k2z")]
+    assert (tombstone.reason, tombstone.checked) == ("unavailable", gone.retrieved)
+    back = answer(SHOWN, {"posts": [new]}, day=5)
+    assert uri(BO, "3k2z") not in of(Tombstone, list(SOURCE.parse([*captures, gone, back])))
+
+
+def test_what_the_pages_of_a_later_visit_do_not_hold_was_deleted() -> None:
+    """The place of a post was looked at and is empty: it is gone since, and what it answered is still known."""
+    parent = {"reply": {"parent": {"uri": uri(ADA, "3k2b")}, "root": {"uri": uri(ADA, "3k2b")}}}
+    before = answer(LISTED, {"records": [entry("3k2b"), entry("3k2c", **parent)]})
+    after = answer(LISTED, {"records": [entry("3k2b")]}, day=4)
+    found = list(SOURCE.parse([before, after]))
+    gone = of(Tombstone, found)[uri(ADA, "3k2c")]
+    assert (gone.reason, gone.in_reply_to, gone.checked) == ("deleted", uri(ADA, "3k2b"), after.retrieved)
+    assert of(Actor, found)[ADA].outbox == "repository"
+    cut = answer(LISTED, {"records": [entry("3k2b")], "cursor": "3k2b"}, day=4)
+    found = list(SOURCE.parse([before, cut]))
+    assert uri(ADA, "3k2c") not in of(Tombstone, found), "a page that goes on proves nothing of what is behind it"
+    assert [limit.actor for limit in found if isinstance(limit, Limit)] == [ADA]
+
+
+@pytest.mark.parametrize("status", [0, 400, 401, 404, 429, 500])
+@pytest.mark.parametrize("body", [b"", b"<p>no", b'{"error": 7}', {"error": "InternalServerError"}])
+@pytest.mark.parametrize(
+    "url", [LISTED, SHOWN, f"https://plc.example/{PLC}", "https://ada.example/.well-known/atproto-did"]
+)
+def test_an_answer_that_says_no_raises_nothing(url: str, status: int, body: Any) -> None:
+    """Refusals of any kind can be parsed, redacted and named; they belong to this source by their address."""
+    silence = {"clew-failure": "The server did not answer in time"}
+    one = answer(url, body if status else b"", status, headers={} if status else silence)
+    assert SOURCE.sniff(one)
+    assert SOURCE.anchor(one) == ""
+    assert SOURCE.redact(one, frozenset({ADA, PLC})) == one.body
+    assert not [item for item in SOURCE.parse([one]) if not isinstance(item, Limit)]
+
+
+def test_a_handle_is_believed_where_both_ends_agree() -> None:
+    """Anybody can claim a handle in a DID document; its own host, or a server that asked it, must say the same."""
+    document = {"id": PLC, "alsoKnownAs": ["at://ada.example", "at://other.example"]}
+    asked = answer(f"https://plc.example/{PLC}", document)
+    own = answer("https://ada.example/.well-known/atproto-did", f"{PLC}\n".encode())
+    assert of(Actor, list(SOURCE.parse([asked, own])))[PLC].preferred_username == "ada.example"
+    assert not of(Actor, list(SOURCE.parse([asked])))
+    other = answer("https://ada.example/.well-known/atproto-did", b"did:plc:other")
+    assert not of(Actor, list(SOURCE.parse([asked, other])))
+
+
+def test_profiles_and_documents_lose_the_author_s_name() -> None:
+    """What is kept of an author who is forgotten names neither profile nor handle."""
+    profile = {"did": ADA, "handle": "ada.example", "displayName": "Ada Ferrar", "description": "SECRET"}
+    url = address.xrpc(VIEWS, address.PROFILE_OF, ("actor", ADA))
+    assert of(Actor, list(SOURCE.parse([answer(url, profile)])))[ADA].name == "Ada Ferrar"
+    kept = SOURCE.redact(answer(url, profile), frozenset({ADA}))
+    assert not [word for word in (b"ada.example", b"Ferrar", b"SECRET") if word in kept]
+    assert not of(Actor, list(SOURCE.parse([answer(url, kept)])))
+    document = {"id": PLC, "alsoKnownAs": ["at://ada.example"], "service": [{"id": "#atproto_pds"}]}
+    kept = SOURCE.redact(answer(f"https://plc.example/{PLC}", document), frozenset({PLC}))
+    assert json.loads(kept) == {"id": PLC, "service": [{"id": "#atproto_pds"}]}
+    assert SOURCE.redact(answer(f"https://plc.example/{PLC}", document), frozenset({ADA})) == capture(document).body
+
+
+def test_the_wish_to_be_hidden_outlives_redaction() -> None:
+    """Of an author who shows posts to people who are logged in only, taking the words out leaves that wish."""
+    did = "did:plc:ewvi7nxzyoun6zhxrhs64oiz"
+    label = {"src": did, "uri": f"at://{did}/app.bsky.actor.profile/self", "val": "!no-unauthenticated"}
+    profile = {"did": did, "handle": "shy.example", "displayName": "Shy", "labels": [label]}
+    body = msgspec.json.encode(profile)
+    url = f"https://appview.example/xrpc/app.bsky.actor.getProfile?actor={did}"
+    digest = hashlib.sha256(body).hexdigest()
+    capture = Capture(digest, body, "application/json", datetime.now(UTC), url=url, status=200)
+    redacted = msgspec.structs.replace(capture, body=SOURCE.redact(capture, frozenset([did])), redacted=True)
+    assert b"Shy" not in redacted.body
+    (actor,) = [value for value in SOURCE.parse([redacted]) if isinstance(value, Actor)]
+    assert (actor.id, actor.name, actor.restrictions) == (did, "", ("no-unauthenticated",))
+    assert SOURCE.redact(redacted, frozenset([did])) == redacted.body

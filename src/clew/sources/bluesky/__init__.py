@@ -1,27 +1,29 @@
 """Bluesky: answers of its API, record pages, repositories and Jetstream.
 
-Nothing here needs the network: a saved answer, an exported repository (CAR) or a recorded stream is enough.
-Media that only a repository names get the address ``at://DID/blob/CID``.
+Parsing needs no network: a saved answer, an exported repository (CAR) or a recorded stream is enough. Media that
+only a repository names get the address ``at://DID/blob/CID``, or one of the server which was asked for the record.
 """
 
 from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from clew import decode
 from clew.errors import ParseError
-from clew.model import Actor, Capture, Post, Tombstone
+from clew.fetch import Client
+from clew.model import Actor, Capture, Limit, Post, Tombstone
 from clew.plugins import Member, Source
 
-from . import address, answers, posts, redaction, repository
+from . import address, answers, fetching, posts, redaction, repository
 from .lines import by_line, lines
 from .stream import Stream
-from .wire import Answer, Profile, Record
+from .visit import Visit, answer_of, failed
+from .wire import Answer, Answering, Profile, Record
 
 T = TypeVar("T")
 _HEAD = 1 << 16
@@ -43,22 +45,44 @@ class Bluesky:
         "Jetstream events (JSON lines)",
     )
     members: tuple[Member, ...] = ()
+    patterns: tuple[str, ...] = (r"(?i:https?://(?:www\.)?bsky\.app/.*)", r"at://.*")
+    examples: tuple[str, ...] = (
+        "https://bsky.app/profile/alice.example.com/post/3kabcdefghij2",
+        "at://did:plc:ewvi7nxzyoun6zhxrhs64oiz/app.bsky.feed.post/3kabcdefghij2",
+    )
+
+    def fetch(self, url: str, client: Client, known: Sequence[str] = ()) -> str:
+        """Read the thread from its author's own repository, and from the AppView what others wrote around it.
+
+        Raises:
+            InputError: the address is not that of a post.
+            FetchError: no such account, or the post is not to be had.
+            Refused: the author shows posts to readers who are logged in only.
+        """
+        return fetching.fetch(url, client, known)
 
     def sniff(self, capture: Capture) -> bool:
-        """Look for an at-URI or a type of app.bsky in JSON, for the first frame of a CAR, for a Jetstream event."""
+        """Look for an at-URI or a type of app.bsky in JSON, for the first frame of a CAR, for a Jetstream event; or
+        for a method of the AT Protocol in the address."""
+        if address.call(capture.url):
+            return True
         head = capture.body[:_HEAD].removeprefix(BOM_UTF8).lstrip()
         return repository.sniff(head) or (head[:1] in (b"{", b"[") and _MARK.search(head) is not None)
 
-    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
-        """Yield what the captures hold. Events of Jetstream are folded, so they come last.
+    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone | Limit]:
+        """Yield what the captures hold. Events of Jetstream are folded, and answers of servers put together: they
+        come last.
 
         Raises:
-            ParseError: a capture is cut off, too deeply nested, or holds no posts.
+            ParseError: a file is cut off, too deeply nested, or holds no posts. Answers of servers raise nothing.
         """
-        stream = Stream()
+        stream, asked = Stream(), []
         for capture in captures:
             if repository.sniff(capture.body):
                 yield from _repository(capture)
+                continue
+            if address.call(capture.url) or failed(capture):
+                asked.append(capture)
                 continue
             for answer in _answers(capture):
                 if answer.time_us is not None:
@@ -66,9 +90,13 @@ class Bluesky:
                 else:
                     yield from _named(capture, answer)
         yield from stream.found()
+        yield from Visit(asked).found()
 
     def anchor(self, capture: Capture) -> str:
         """Return the post that getPostThread, getPostThreadV2 or getRecord was asked for."""
+        if _about(capture):
+            answer = answer_of(capture)
+            return answers.anchor(answer) if answer else ""
         if repository.sniff(capture.body) or by_line(capture.body):
             return ""
         found = list(_answers(capture))
@@ -78,7 +106,17 @@ class Bluesky:
         """Return the body without the text of these actors (DIDs); their repository becomes a list of addresses."""
         if repository.sniff(capture.body):
             return redaction.car(capture, actors)
-        return redaction.json(capture, actors)
+        method = _about(capture)
+        if method == address.WELL_KNOWN:
+            return capture.body  # a DID, which stays of everybody
+        if method == address.DOCUMENT:
+            return redaction.document(capture, actors)
+        return redaction.answer(capture, actors) if method else redaction.json(capture, actors)
+
+
+def _about(capture: Capture) -> str:
+    call = address.call(capture.url)
+    return call.method if call else ""
 
 
 def _repository(capture: Capture) -> Iterator[Actor | Post | Tombstone]:
@@ -103,7 +141,7 @@ def _post(uri: str, did: str, value: Any, capture: Capture) -> Post | Tombstone:
         return Tombstone(uri, attributed_to=did, evidence="The repository lists it, but the file does not hold it")
     record = _converted(value, Record)
     if record is None:
-        return answers.invalid(uri, did)
+        return answers.invalid(uri, did, (_converted(value, Answering) or Answering()).reply)
     embeds = (record.embed,) if record.embed else ()
     return posts.post(uri, record, embeds, capture=capture.sha256, did=did)[0]
 

@@ -10,20 +10,45 @@ from clew.errors import ParseError
 from clew.model import Actor, Post, Tombstone
 
 from . import address, posts
-from .wire import Answer, Author, Embed, Entry, FeedItem, Item, Node, PostView, Profile, Quoted, Record, Reply
+from .wire import (
+    Answer,
+    Answering,
+    Author,
+    Embed,
+    Entry,
+    FeedItem,
+    Item,
+    Label,
+    Node,
+    PostView,
+    Profile,
+    Quoted,
+    Record,
+    Reply,
+    SelfLabels,
+)
 
 Found = Actor | Post | Tombstone
 
 FORGOTTEN = "The text was removed at the author's request"
+LOGGED_IN_ONLY = "The author shows this post to readers who are logged in only"
 _RECORD = msgspec.json.Decoder(Record)
 _PROFILE = msgspec.json.Decoder(Profile)
+_ANSWERING = msgspec.json.Decoder(Answering)
 
 
 class Walk:
-    """One answer. ``found`` is what was met so far, in no promised order."""
+    """One answer. ``found`` is what was met so far, in no promised order.
 
-    def __init__(self, capture: str) -> None:
-        self.capture = capture
+    Args:
+        capture: SHA-256 of the answer.
+        server: the data server that gave it, for the addresses of files.
+    """
+
+    def __init__(self, capture: str, server: str = "") -> None:
+        self.capture, self.server = capture, server
+        self.whole: set[str] = set()
+        """Posts that are here as such, not only as the quote of another."""
         self.found: list[Found] = []
         self.authors: dict[str, Author] = {}
 
@@ -143,8 +168,9 @@ class Walk:
         if not did or not view.uri:
             raise ParseError("A post in this answer has no author or no address", view.uri)
         embed = view.embed or record.embed
-        if view.redacted:
-            return self.forgotten(view.uri, did, record, (embed,) if embed else ())
+        self.whole.add(view.uri)
+        if view.redacted or posts.hidden(record):
+            return self.buried(view.uri, did, record, (embed,) if embed else ())
         self.author(author)
         post, full = posts.post(
             view.uri,
@@ -172,8 +198,8 @@ class Walk:
             did = (author.did if author else "") or address.did_of(quoted.uri)
             if record is None or not did:
                 continue
-            if quoted.redacted:
-                self.forgotten(quoted.uri, did, record, quoted.embeds or ())
+            if quoted.redacted or posts.hidden(record):
+                self.buried(quoted.uri, did, record, quoted.embeds or ())
                 continue
             self.author(author)
             post, full = posts.post(
@@ -191,7 +217,9 @@ class Walk:
             stack += full
 
     def author(self, author: Author | None) -> None:
-        if author is None or not author.did or not author.handle or author.redacted:
+        if author is None or not author.did or (author.redacted and not author.labels):
+            return  # of who was taken out only the wish to be hidden is told
+        if not author.handle and not author.redacted:
             return
         if self.authors.get(author.did) != author:
             self.authors[author.did] = author
@@ -203,21 +231,23 @@ class Walk:
         did, collection, _ = address.parts(entry.uri)
         if not entry.value:
             return
-        if collection == address.PROFILE and not entry.redacted:
+        if collection == address.PROFILE:
             self.profile(did, entry.value)
         elif collection == address.POST:
-            self.found.append(from_record(entry.uri, did, entry.value, self.capture, bool(entry.redacted)))
+            redacted = bool(entry.redacted)
+            self.found.append(from_record(entry.uri, did, entry.value, self.capture, redacted, self.server))
 
     def profile(self, did: str, value: msgspec.Raw) -> None:
         try:
             self.found.append(posts.owner(did, _PROFILE.decode(value)))
-        except msgspec.DecodeError:
-            self.found.append(posts.owner(did, None))
+        except msgspec.DecodeError:  # whatever else is wrong with it, the wish to be hidden is heard
+            hidden = SelfLabels([Label(posts.HIDDEN)]) if posts.HIDDEN.encode() in bytes(value) else None
+            self.found.append(posts.owner(did, Profile(labels=hidden)))
 
-    def forgotten(self, uri: str, did: str, record: Record, embeds: Sequence[Embed]) -> None:
-        """Note a post whose text was removed, and the posts of others that it quoted."""
-        self.found.append(forgotten(uri, did, record))
-        self.quoted(posts.embedded(embeds, did)[2])
+    def buried(self, uri: str, did: str, record: Record, embeds: Sequence[Embed]) -> None:
+        """Note a post whose text is not shown, and the posts of others that it quoted."""
+        self.found.append(buried(uri, did, record))
+        self.quoted(posts.embedded(embeds)[2])
 
 
 def anchor(answer: Answer) -> str:
@@ -231,33 +261,50 @@ def anchor(answer: Answer) -> str:
     return answer.uri if single else ""
 
 
-def from_record(uri: str, did: str, value: msgspec.Raw, capture: str, redacted: bool = False) -> Post | Tombstone:
-    """Return the post that a raw record is; a tombstone where it is redacted or is no post at all."""
+def from_record(
+    uri: str, did: str, value: msgspec.Raw, capture: str, redacted: bool = False, server: str = ""
+) -> Post | Tombstone:
+    """Return the post that a raw record is; a tombstone where it may not be shown or is no post at all."""
     try:
         record = _RECORD.decode(value)
     except (msgspec.DecodeError, RecursionError):
-        return invalid(uri, did)
-    if redacted:
-        return forgotten(uri, did, record)
-    return posts.post(uri, record, (record.embed,) if record.embed else (), capture=capture, did=did)[0]
+        return invalid(uri, did, _reply(value))
+    if redacted or posts.hidden(record):
+        return buried(uri, did, record)
+    embeds = (record.embed,) if record.embed else ()
+    return posts.post(uri, record, embeds, capture=capture, did=did, server=server)[0]
 
 
-def invalid(uri: str, did: str) -> Tombstone:
+def invalid(uri: str, did: str, reply: Reply | None) -> Tombstone:
     """Say that a record is there and is not what its collection promises: one such must not hide the others."""
-    return Tombstone(uri, attributed_to=did, evidence="The record at this address does not have the form of a post")
+    reply = reply or Reply()
+    return Tombstone(
+        uri,
+        in_reply_to=reply.parent.uri if reply.parent else "",
+        attributed_to=did,
+        context=reply.root.uri if reply.root else "",
+        evidence="The record at this address does not have the form of a post",
+    )
 
 
-def forgotten(uri: str, did: str, record: Record) -> Tombstone:
-    """Say that a post was removed from this capture at its author's request."""
-    reply = record.reply or Reply()
+def _reply(value: msgspec.Raw) -> Reply | None:
+    try:
+        return _ANSWERING.decode(value).reply
+    except (msgspec.DecodeError, RecursionError):
+        return None
+
+
+def buried(uri: str, did: str, record: Record) -> Tombstone:
+    """Say that a post is for readers who are logged in, or was removed at its author's request."""
+    reply, private = record.reply or Reply(), posts.hidden(record)
     return Tombstone(
         id=uri,
-        reason="forgotten",
+        reason="private" if private else "forgotten",
         in_reply_to=reply.parent.uri if reply.parent else "",
         attributed_to=did,
         context=reply.root.uri if reply.root else "",
         published=posts.published(record.created_at, uri),
-        evidence=FORGOTTEN,
+        evidence=LOGGED_IN_ONLY if private else FORGOTTEN,
     )
 
 

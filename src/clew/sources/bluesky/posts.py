@@ -34,7 +34,8 @@ _WARNED = frozenset(
 """Labels that apps put a warning before."""
 _TAG, _LINK, _MENTION = (f"app.bsky.richtext.facet#{kind}" for kind in ("tag", "link", "mention"))
 _TAGGED = f"{address.SITE}/hashtag/"
-_HIDDEN = "!no-unauthenticated"
+HIDDEN = "!no-unauthenticated"
+"""The label by which an author shows a profile, or one post, to readers who are logged in only."""
 _STATES = {"#viewNotFound": "unavailable", "#viewBlocked": "blocked", "#viewDetached": "detached"}
 _CARDS = {
     "app.bsky.feed.generator": "/profile/{}/feed/{}",
@@ -60,10 +61,11 @@ def post(
     indexed: str | None = None,
     index: int | None = None,
     size: int | None = None,
+    server: str = "",
 ) -> tuple[Post, list[Quoted]]:
-    """Build a post; also return the quoted posts that it holds in full."""
+    """Build a post; also return the quoted posts that it holds in full. ``server`` keeps the author's files."""
     content, facets = _text(record)
-    attachments, quoted, full = embedded(embeds, did) if embeds else ((), None, [])
+    attachments, quoted, full = embedded(embeds, address.files(server, did)) if embeds else ((), None, [])
     values = label_values(labels, record.labels, did) if labels or record.labels else ()
     reply = record.reply
     parent = reply.parent.uri if reply and reply.parent else ""
@@ -122,8 +124,13 @@ def owner(did: str, profile: Profile | None, handle: str = "", outbox: str = "")
     )
 
 
+def hidden(record: Record) -> bool:
+    """Tell whether the author shows this post to readers who are logged in only."""
+    return record.labels is not None and HIDDEN in label_values(None, record.labels, "")
+
+
 def _restrictions(labels: tuple[str, ...]) -> tuple[str, ...]:
-    return ("no-unauthenticated",) if _HIDDEN in labels else ()
+    return ("no-unauthenticated",) if HIDDEN in labels else ()
 
 
 def label_values(labels: list[Label] | SelfLabels | None, own: SelfLabels | None, did: str) -> tuple[str, ...]:
@@ -181,15 +188,15 @@ def _facet(start: int, end: int, feature: Feature) -> Facet | None:
 # --- embeds --------------------------------------------------------------------------------------------------
 
 
-def embedded(embeds: Iterable[Embed], did: str) -> Embedded:
-    """Sort what is embedded in a post of ``did`` into media, cards and the quote."""
+def embedded(embeds: Iterable[Embed], files: str = "") -> Embedded:
+    """Sort what a post embeds into media, cards and the quote. ``files``: what comes before a file's CID."""
     attachments: list[Attachment] = []
     found: Quote | None = None
     full: list[Quoted] = []
     stack = [*embeds]
     while stack:
         embed = stack.pop()
-        attachments += _media(embed, did)
+        attachments += _media(embed, files)
         if embed.media:
             stack.append(embed.media)
         if quoted := _unwrapped(embed.record):
@@ -235,20 +242,20 @@ def _card(quoted: Quoted) -> Attachment:
     )
 
 
-def _media(embed: Embed, did: str) -> list[Attachment]:
-    made = [_image(image, did) for image in (*(embed.images or ()), *(embed.items or ()))]
+def _media(embed: Embed, files: str) -> list[Attachment]:
+    made = [_image(image, files) for image in (*(embed.images or ()), *(embed.items or ()))]
     if embed.playlist or embed.video:
-        made.append(_video(embed, did))
+        made.append(_video(embed, files))
     if embed.external:
         made.append(_external(embed.external))
     return made
 
 
-def _image(image: Image, did: str) -> Attachment:
+def _image(image: Image, files: str) -> Attachment:
     ratio = image.aspect_ratio
     return Attachment(
         type="image",
-        url=image.fullsize or _blob(image.image, did),
+        url=image.fullsize or _blob(image.image, files),
         media_type=image.image.mime_type if image.image else "",
         alt=image.alt,
         width=ratio.width if ratio else None,
@@ -256,11 +263,11 @@ def _image(image: Image, did: str) -> Attachment:
     )
 
 
-def _video(embed: Embed, did: str) -> Attachment:
+def _video(embed: Embed, files: str) -> Attachment:
     ratio = embed.aspect_ratio
     return Attachment(
         type="video",
-        url=embed.playlist or _blob(embed.video, did),
+        url=embed.playlist or _blob(embed.video, files),
         media_type="application/vnd.apple.mpegurl" if embed.playlist else (embed.video or Blob()).mime_type,
         alt=embed.alt,
         width=ratio.width if ratio else None,
@@ -272,8 +279,8 @@ def _external(external: External) -> Attachment:
     return Attachment(type="card", url=external.uri, name=external.title, summary=external.description)
 
 
-def _blob(blob: Blob | None, did: str) -> str:
-    """Address a file that only its repository names: ``at://DID/blob/CID``, which every server can resolve."""
+def _blob(blob: Blob | None, files: str) -> str:
+    """Address a file that only its repository names."""
     cid = blob.cid if blob else ""
     ref = blob.ref if blob else None
     if isinstance(ref, dict) and isinstance(ref.get("$link"), str):
@@ -283,4 +290,4 @@ def _blob(blob: Blob | None, did: str) -> str:
             cid = encode_cid(ref)
         except ValueError:
             cid = ""
-    return f"at://{did}/blob/{cid}" if cid else ""
+    return files + cid if cid else ""

@@ -16,6 +16,7 @@ from clew.model import Capture
 
 from . import address
 from .lines import by_line, lines
+from .posts import HIDDEN
 from .repository import Repository
 
 _MARK = "clew:redacted"
@@ -51,6 +52,25 @@ def _line(capture: Capture, number: int, line: bytes, actors: frozenset[str]) ->
     return msgspec.json.encode(value) if _Redaction(actors).clean(value) else line
 
 
+def answer(capture: Capture, actors: frozenset[str]) -> bytes:
+    """Redact what a server answered: JSON, or whatever else, which nobody reads and which then goes whole."""
+    try:
+        return json(capture, actors)
+    except ParseError:
+        return b"" if actors and capture.status < 400 else capture.body
+
+
+def document(capture: Capture, actors: frozenset[str]) -> bytes:
+    """Redact a DID document: the handle goes, the server that it names stays."""
+    try:
+        value: Any = decode.load(capture)
+    except ParseError:
+        return capture.body
+    if not isinstance(value, dict) or value.get("id") not in actors or not value.keys() - {"id", "service"}:
+        return capture.body
+    return msgspec.json.encode({key: value[key] for key in ("id", "service") if key in value})
+
+
 def car(capture: Capture, actors: frozenset[str]) -> bytes:
     """Replace an author's repository by a list of the addresses of its posts; leave another's as it is."""
     repository = Repository(capture)
@@ -78,9 +98,9 @@ class _Redaction:
             if ("depth" in node and "value" in node) or any(isinstance(node.get(key), list) for key in _LISTS):
                 continue  # an entry of getPostThreadV2, an answer of getQuotes: they bear the address of a post
             if "time_us" in node:
-                if self.mine(node):
+                if self.mine(node) or _hidden(_part(node, "commit").get("record")):
                     self.event(node)
-            elif self.owned(node):
+            elif self.owned(node) or self.private(node):
                 self.cut(node)
         return self.changed
 
@@ -93,10 +113,17 @@ class _Redaction:
         by_uri = isinstance(uri, str) and address.did_of(uri) in self.actors
         return by_uri or self.mine(node) or any(self.mine(node.get(key)) for key in _PEOPLE)
 
+    def private(self, node: Json) -> bool:
+        """Tell a post that its author shows to readers who are logged in only."""
+        uri = node.get("uri")
+        is_post = isinstance(uri, str) and address.parts(uri)[1] == address.POST
+        return is_post and any(_hidden(node.get(key)) for key in ("record", "value"))
+
     def cut(self, node: Json) -> None:
         kept = {key: value for key, value in node.items() if key in _SCALARS and _plain(value)}
         kept |= {key: node[key] for key in _PEOPLE if isinstance(node.get(key), dict)}
         kept |= {key: _record(node[key]) for key in ("record", "value") if isinstance(node.get(key), dict)}
+        kept |= {"labels": wish} if (wish := _hiding(node.get("labels"))) else {}
         if "author" in node:
             kept |= {key: _quoted(node[key]) for key in ("embed", "embeds") if _quoted(node.get(key))}
         self.replace(node, kept)
@@ -118,6 +145,13 @@ class _Redaction:
             node[_MARK] = decode.REDACTED
 
 
+def _hiding(labels: Any) -> list[Json]:
+    """Keep the label by which an account is for readers who are logged in only."""
+    given = labels if isinstance(labels, list) else []
+    hiding = [label for label in given if isinstance(label, dict) and label.get("val") == HIDDEN]
+    return [{key: value for key, value in label.items() if key in _SCALARS and _plain(value)} for label in hiding]
+
+
 def _quoted(embeds: Any) -> Any:
     """Keep the quoted posts of an embed, or of a list of them: they may be another author's. Nothing else stays."""
     if isinstance(embeds, list):
@@ -137,8 +171,20 @@ def _plain(value: Any) -> bool:
     return isinstance(value, str | int | bool)
 
 
+def _hidden(record: Any) -> bool:
+    labels = _part(record, "labels").get("values")
+    standing = [label for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
+    return any(label.get("val") == HIDDEN and not label.get("neg") for label in standing)
+
+
+def _part(value: Any, key: str) -> Json:
+    part = value.get(key) if isinstance(value, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
 def _record(record: Any) -> Json:
-    """Return what stays of a record: its type, when it was made, and the addresses of what it answers."""
+    """Return what stays of a record: its type, when it was made, what it answers, and that it was not for all."""
+    label: Json = {"labels": {"values": [{"val": HIDDEN}]}} if _hidden(record) else {}
     record = record if isinstance(record, dict) else {}
     kind, created, reply = record.get("$type"), record.get("createdAt"), record.get("reply")
     kept: Json = {"$type": kind} if isinstance(kind, str) and kind in _TYPES else {}
@@ -146,7 +192,7 @@ def _record(record: Any) -> Json:
         kept["createdAt"] = created
     refs = reply if isinstance(reply, dict) else {}
     named = {key: ref for key in ("root", "parent") if (ref := _ref(refs.get(key)))}
-    return kept | {"reply": named} if named else kept
+    return kept | label | ({"reply": named} if named else {})
 
 
 def _ref(ref: Any) -> Json:

@@ -84,6 +84,12 @@ class Reply(Wire):
     root: Ref | None = None
 
 
+class Answering(Wire):
+    """A record of whatever form, as far as it says what it answers."""
+
+    reply: Reply | None = None
+
+
 class Index(Wire):
     """A range in UTF-8 bytes."""
 
@@ -261,6 +267,8 @@ class Answer(Wire):
     posts: list[PostView] | None = None
     feed: list[FeedItem] | None = None
     records: list[Entry] | None = None
+    cursor: str | None = None
+    """Where the next page begins."""
     uri: str = ""
     """With ``value``: getRecord."""
     value: msgspec.Raw = msgspec.Raw()
@@ -272,3 +280,19 @@ class Answer(Wire):
     commit: Commit | None = None
     identity: Identity | None = None
     redacted: str = msgspec.field(default="", name="clew:redacted")
+
+
+class Service(Wire):
+    """A service that a DID document names."""
+
+    id: str = ""
+    type: str = ""
+    service_endpoint: Any = None
+
+
+class Document(Wire):
+    """A DID document."""
+
+    id: str = ""
+    also_known_as: list[str] | None = None
+    service: list[Service] | None = None
