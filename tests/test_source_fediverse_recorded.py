@@ -8,9 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import yaml
 
+import fediverse_servers as tapes
 from clew.errors import ParseError
 from clew.model import Actor, Capture, Post, Tombstone
 from clew.sources.fediverse import SOURCE
@@ -122,6 +124,40 @@ def test_recorded_answers_read_together_tie_replies_and_edits() -> None:
     quoting = [post for post in posts(found).values() if post.quote]
     assert quoting
     assert all(post.quote and post.quote.state == "accepted" for post in quoting)
+
+
+def test_every_answer_of_mastodon_4_7_gives_each_status_once_and_in_one_place() -> None:
+    """The answers recorded by Mastodon.py 2.3.3: posts, contexts, lists and timelines, against a walk by hand."""
+    total = {"open": 0, "private": 0, "deleted": 0}
+    for one in tapes.recorded(r"/api/v1/(statuses/\d+(/context)?|accounts/\d+/statuses|timelines/\S*)(\?|$)"):
+        if one.status != 200:
+            continue
+        expected = expected_of(json.loads(one.body))
+        found = parse(msgspec.structs.replace(one, status=0, headers={}))
+        assert set(posts(found)) == expected["open"]
+        assert {id_ for id_, tomb in tombs(found).items() if tomb.reason == "private"} <= expected["private"]
+        total = {key: total[key] + len(ids) for key, ids in expected.items()}
+    assert total["open"] > 100
+
+
+def test_a_recorded_context_of_private_posts_gives_tombstones_in_their_places() -> None:
+    """Read as the answer of a visit, what was shown to its owner only is told without its text."""
+    answers = tapes.recorded(r"/api/v1/statuses/\d+/context$")
+    (context,) = [one for one in answers if json.loads(one.body)["descendants"]]
+    above, below = tombs(parse(context)).values()
+    assert (above.reason, below.reason) == ("private", "private")
+    assert below.in_reply_to.endswith(context.url.removesuffix("/context").rpartition("/")[2])
+
+
+def test_edits_of_mastodon_4_7_are_versions() -> None:
+    """Each recorded history belongs to a post by its address, and is oldest first."""
+    histories = [c for c in tapes.recorded(r"/api/v1/statuses/\d+/history$") if c.status == 200]
+    assert histories
+    for one in histories:
+        edits = json.loads(one.body)
+        assert [edit["created_at"] for edit in edits] == sorted(edit["created_at"] for edit in edits)
+        (tomb,) = tombs(parse(one)).values()
+        assert tomb.id.endswith(one.url.removesuffix("/history").rpartition("/")[2])
 
 
 def test_conversations_with_their_direct_messages_are_not_ours() -> None:

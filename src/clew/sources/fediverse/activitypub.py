@@ -12,7 +12,7 @@ in it; they are read as they come and not kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal
 
@@ -31,8 +31,9 @@ FORGOTTEN = "removed at the author's request"
 class Outbox:
     """Reads ActivityPub objects one capture after the other."""
 
-    def __init__(self) -> None:
-        self.followers: set[str] = set()
+    def __init__(self, *, is_served: bool = False, followers: Iterable[str] = ()) -> None:
+        self.is_served = is_served  # a server gave it to us, who gave no name
+        self.followers = set(followers)
         self.actors: set[str] = set()
         self.conversations: dict[tuple[str, str], datetime] = {}
         self.is_whole = False  # these are the records of an account archive, all of them
@@ -89,7 +90,7 @@ class Outbox:
         )
 
     def _note(self, node: Object, capture: Capture) -> Iterator[Post | Tombstone]:
-        visibility = visibility_of(node, self.followers)
+        visibility = visibility_of(node, self.followers, is_served=self.is_served)
         if visibility == "direct" or not ref(node.get("id")):
             return
         parent, gap = self._parent(node)
@@ -106,7 +107,7 @@ class Outbox:
         """Return the id of the post answered, and a tombstone for it where the server forgot which it was."""
         id_, author, parent = ref(node.get("id")), ref(node.get("attributedTo")), ref(node.get("inReplyTo"))
         key, published = (text(node.get("conversation")), author), when(node.get("published"))
-        if not key[0] or published is None:
+        if not key[0] or published is None or self.is_served:
             return parent, None
         before = self.conversations.pop(key, None)
         self.conversations[key] = max(before or published, published)
@@ -151,9 +152,31 @@ def type_of(node: Object) -> str:
     return text(kind[0] if isinstance(kind, list) and kind else kind)
 
 
-def visibility_of(node: Object, followers: set[str]) -> Visibility | Literal["direct"]:
-    """Tell who may read a note. ``followers``: addresses known to be followers' collections."""
+def prefix(actor: str) -> str:
+    """Return what the ids of an actor's posts begin with, on servers that put them below their author."""
+    return actor.rstrip("/") + "/"
+
+
+def conversation_of(note: Object) -> str:
+    """Return by what name a post's server knows its conversation."""
+    return ref(note.get("conversation")) or ref(note.get("context"))
+
+
+def members_of(collection: Object) -> list[Any]:
+    """Return the members that stand in a collection or page."""
+    for key in ("orderedItems", "items"):
+        value = collection.get(key)
+        if value:
+            return value if isinstance(value, list) else [value]
+    return []
+
+
+def visibility_of(node: Object, followers: set[str], *, is_served: bool = False) -> Visibility | Literal["direct"]:
+    """Tell who may read a note. ``followers``: addresses known to be followers' collections; ``is_served``: its
+    server gave it to somebody without a name."""
     to, cc = refs(node.get("to")), refs(node.get("cc"))
+    if is_served and not to and not cc:
+        return "unlisted"
     if _PUBLIC.intersection(to):
         return "public"
     if _PUBLIC.intersection(cc):

@@ -13,9 +13,10 @@ What this trusts and what not:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Literal
 
 import msgspec
 from msgspec import Raw
@@ -35,6 +36,7 @@ from clew.model import (
 )
 from clew.sources.fediverse.body import Names, body, inline_quote, refuses_bots, size, when
 from clew.sources.fediverse.shapes import Kind, history_id, host, typed
+from clew.sources.fediverse.wire import Account, Ballot, Bundle, Card, Context, Edit, Status
 
 QuoteState = Literal["accepted", "detached", "unavailable", "blocked", "pending"]
 _STATES: dict[str, QuoteState] = {
@@ -54,126 +56,6 @@ _MEDIA: dict[str, Literal["image", "video", "audio"]] = {
 }
 FORGOTTEN = "removed at the author's request"
 
-Id = str | int
-
-
-class _Field(msgspec.Struct):
-    name: str | None = None
-    value: str | None = None
-
-
-class Account(msgspec.Struct):
-    id: Id = ""
-    acct: str | None = None
-    username: str | None = None
-    display_name: str | None = None
-    url: str | None = None
-    uri: str | None = None
-    note: str | None = None
-    noindex: bool | None = None
-    fields: list[_Field] | None = None
-    redacted: Any = msgspec.field(default=None, name="clew:redacted")
-    instance: str = msgspec.field(default="", name="clew:instance")
-
-
-class _Mention(msgspec.Struct):
-    id: Id = ""
-    username: str | None = None
-    acct: str | None = None
-    url: str | None = None
-
-
-class _Named(msgspec.Struct):
-    """A tag or a custom emoji."""
-
-    name: str | None = None
-    shortcode: str | None = None
-    url: str | None = None
-
-
-class _Media(msgspec.Struct):
-    type: str | None = None
-    url: str | None = None
-    remote_url: str | None = None
-    preview_url: str | None = None
-    description: str | None = None
-    meta: Any = None
-
-
-class _Card(msgspec.Struct):
-    url: str | None = None
-    title: str | None = None
-    description: str | None = None
-
-
-class _Option(msgspec.Struct):
-    title: str | None = None
-    votes_count: int | None = None
-
-
-class _Poll(msgspec.Struct):
-    options: list[_Option] | None = None
-    expires_at: str | None = None
-    voters_count: int | None = None
-    multiple: bool | None = None
-
-
-class Status(msgspec.Struct):
-    """A status; also what ``quote`` holds: a status in forks, ``{state, quoted_status}`` in Mastodon."""
-
-    id: Id = ""
-    account: Account | None = None
-    content: str | None = None
-    text: str | None = None
-    visibility: str | None = None
-    uri: str | None = None
-    url: str | None = None
-    created_at: str | None = None
-    edited_at: str | None = None
-    in_reply_to_id: Id | None = None
-    in_reply_to_account_id: Id | None = None
-    spoiler_text: str | None = None
-    sensitive: bool | None = None
-    language: str | None = None
-    replies_count: int | None = None
-    mentions: list[_Mention] | None = None
-    tags: list[_Named] | None = None
-    emojis: list[_Named] | None = None
-    media_attachments: list[_Media] | None = None
-    card: _Card | list[Any] | None = None
-    poll: _Poll | None = None
-    reblog: Status | None = None
-    quote: Status | bool | str | int | None = None
-    quote_id: Id | None = None
-    pleroma: _Pleroma | None = None
-    state: str | None = None
-    quoted_status: Status | None = None
-    quoted_status_id: Id | None = None
-    redacted: Any = msgspec.field(default=None, name="clew:redacted")
-
-
-class _Pleroma(msgspec.Struct):
-    quote: Status | None = None
-
-
-class _Edit(msgspec.Struct):
-    """One entry of an edit history; the newest is the text as it stands."""
-
-    content: str | None = None
-    spoiler_text: str | None = None
-    created_at: str | None = None
-
-
-class _Context(msgspec.Struct):
-    ancestors: list[Status] = []
-    descendants: list[Status] = []
-
-
-class _Bundle(msgspec.Struct):
-    status: Status
-    context: _Context | None = None
-    history: list[_Edit] | None = None
-
 
 class _Page(msgspec.Struct):
     """What one capture holds: each status with those inside it, outer before inner."""
@@ -181,7 +63,7 @@ class _Page(msgspec.Struct):
     capture: Capture
     instance: str
     statuses: list[Status]
-    histories: list[tuple[str, list[_Edit]]]
+    histories: list[tuple[str, list[Edit]]]
 
 
 class _Parent(msgspec.Struct):
@@ -196,44 +78,71 @@ class Answers:
     def __init__(self) -> None:
         self.pages: list[_Page] = []
         self.known: dict[tuple[str, str], tuple[str, str]] = {}  # (instance, local id) -> (post id, actor id)
-        self.histories: dict[tuple[str, str], list[_Edit]] = {}
+        self.histories: dict[tuple[str, str], list[Edit]] = {}
+        self.parents: Mapping[str, str] = {}
+        self.places: dict[tuple[str, str], str] = {}  # (instance, local id) -> local id of what it answers
+        self.at_home: set[str] = set()
+        """Posts that their author's own server told of."""
 
-    def add(self, capture: Capture, documents: list[tuple[Kind, Raw]]) -> None:
-        """Decode the answers in one capture.
+    def add(self, capture: Capture, documents: list[tuple[Kind, Raw]]) -> list[str]:
+        """Decode the answers in one capture; return the ids that their server has for the posts in them.
 
         Raises:
             ParseError: a field is of another type than the API promises.
         """
         tops: list[Status] = []
-        histories: list[tuple[str, list[_Edit]]] = []
+        histories: list[tuple[str, list[Edit]]] = []
         for kind, raw in documents:
             if kind == "status":
                 tops.append(typed(raw, Status, capture))
             elif kind == "context":
-                tops.extend(_members(typed(raw, _Context, capture)))
+                tops.extend(_members(typed(raw, Context, capture)))
             elif kind == "history":
-                histories.append((history_id(capture), typed(raw, list[_Edit], capture)))
+                histories.append((history_id(capture), typed(raw, list[Edit], capture)))
             else:
-                bundle: _Bundle = typed(raw, _Bundle, capture)
-                tops.extend([bundle.status, *_members(bundle.context or _Context())])
+                bundle: Bundle = typed(raw, Bundle, capture)
+                tops.extend([bundle.status, *_members(bundle.context or Context())])
                 histories.append((str(bundle.status.id), bundle.history or []))
         statuses = list(_nested(tops))
         accounts = [status.account for status in statuses if status.account]
         self.pages.append(_Page(capture, instance(capture, accounts), statuses, histories))
+        return [str(status.id) for status in statuses]
 
-    def items(self) -> Iterator[Actor | Post | Tombstone]:
-        """Yield the actors, posts and tombstones of all answers, in the order of the captures."""
+    def items(
+        self, parents: Mapping[str, str] = MappingProxyType({}), elsewhere: Container[str] = ()
+    ) -> Iterator[Actor | Post | Tombstone]:
+        """Yield the actors, posts and tombstones of all answers, in the order of the captures.
+
+        Args:
+            parents: what posts answer, where something else told it.
+            elsewhere: posts that their own servers gave in another form; what others say of them is left out.
+        """
         self._index()
+        self.parents = parents
         actors: set[Actor] = set()
         for page in self.pages:
             for status in page.statuses:
                 if status.visibility == "direct":
+                    continue
+                id_ = post_id(status, page.instance)
+                is_home = is_local(status.account) or host(id_) == page.instance
+                if not is_home and (id_ in self.at_home or id_ in elsewhere):
                     continue
                 if (actor := _actor(status.account, page.instance)) and actor not in actors:
                     actors.add(actor)
                     yield actor
                 yield from self._read(status, page)
             yield from self._unplaced(page)
+
+    def parents_told(self) -> dict[str, str]:
+        """Return what each post answers, as far as its server names it."""
+        answers = [(page, s) for page in self.pages for s in page.statuses if s.in_reply_to_id]
+        return {post_id(s, page.instance): self._parent(s, page).id for page, s in answers}
+
+    def parents_by_place(self) -> dict[tuple[str, str], str]:
+        """Return the post ids of what is answered here, by the id that its instance names it by."""
+        answers = [(page, s) for page in self.pages for s in page.statuses if self._place_above(s, page)]
+        return {(page.instance, self._place_above(s, page)): self._parent(s, page).id for page, s in answers}
 
     def _index(self) -> None:
         hosts = {page.instance for page in self.pages if page.instance}
@@ -242,13 +151,20 @@ class Answers:
                 page.instance = next(iter(hosts))
             for s in page.statuses:
                 author = actor_id(s.account, page.instance)
-                self.known[page.instance, str(s.id)] = (post_id(s, page.instance), author)
+                id_ = post_id(s, page.instance)
+                self.known[page.instance, str(s.id)] = (id_, author)
+                if s.in_reply_to_id:
+                    self.places[page.instance, str(s.id)] = str(s.in_reply_to_id)
+                if is_local(s.account) or host(id_) == page.instance:
+                    self.at_home.add(id_)
             self.histories.update({(page.instance, local): edits for local, edits in page.histories if edits})
 
     def _unplaced(self, page: _Page) -> Iterator[Tombstone]:
         for local, edits in page.histories:
             if edits and (page.instance, local) not in self.known:
-                yield Tombstone(_api(page.instance, "statuses", local), evidence="Only its edit history was given")
+                yield Tombstone(
+                    api_id(page.instance, "statuses", local), evidence="Only its edit history was given"
+                )
 
     def _read(self, s: Status, page: _Page) -> Iterator[Post | Tombstone]:
         parent = self._parent(s, page)
@@ -293,9 +209,10 @@ class Answers:
     def _parent(self, s: Status, page: _Page) -> _Parent:
         own = actor_id(s.account, page.instance)
         same = s.account is not None and str(s.in_reply_to_account_id) == str(s.account.id)
-        if s.in_reply_to_id:
-            unknown = (_api(page.instance, "statuses", str(s.in_reply_to_id)), own if same else "")
-            return _Parent(*self.known.get((page.instance, str(s.in_reply_to_id)), unknown))
+        told, place = self.parents.get(post_id(s, page.instance), ""), self._place_above(s, page)
+        if place or told:
+            unknown = (told or api_id(page.instance, "statuses", place), own if same else "")
+            return _Parent(*self.known.get((page.instance, place), unknown))
         if not s.in_reply_to_account_id:
             return _Parent()
         what = "a post of the same author" if same else "a post"
@@ -307,6 +224,10 @@ class Answers:
         )
         return _Parent(id_, own if same else "", gap)
 
+    def _place_above(self, s: Status, page: _Page) -> str:
+        """Return by which id the instance names what a post answers; also what it told once and forgot since."""
+        return str(s.in_reply_to_id or self.places.get((page.instance, str(s.id)), ""))
+
     def _quote(self, s: Status, page: _Page) -> Quote | None:
         state, quoted, local = _quoted(s)
         if state is None:
@@ -316,14 +237,14 @@ class Answers:
                 state = "unavailable"
             return Quote(post_id(quoted, page.instance), state=state)
         if local:
-            unknown = (_api(page.instance, "statuses", local), "")
+            unknown = (api_id(page.instance, "statuses", local), "")
             return Quote(self.known.get((page.instance, local), unknown)[0], state=state)
         # The server keeps the quoted post's id to itself.
         state = "unavailable" if state == "accepted" else state
         return Quote(post_id(s, page.instance) + "#quote", state=state)
 
 
-def _members(context: _Context) -> list[Status]:
+def _members(context: Context) -> list[Status]:
     return [*context.ancestors, *context.descendants]
 
 
@@ -372,20 +293,26 @@ def local_host(account: Account) -> str:
     return host(account.url or account.uri or "")
 
 
-def _api(instance: str, kind: str, local: str) -> str:
+def is_local(account: Account | None) -> bool:
+    """Say whether an account is the answering server's own, as far as it is named without one."""
+    return account is not None and bool(account.acct) and "@" not in (account.acct or "")
+
+
+def api_id(instance: str, kind: str, local: str) -> str:
+    """Return the address that the API gives a status or an account: its id where the server tells no other."""
     return f"https://{instance}/api/v1/{kind}/{local}" if instance else f"urn:mastodon:{local}"
 
 
 def post_id(s: Status, instance: str) -> str:
     """Return the ActivityPub id of a status; where the server leaves it out its page, else its API address."""
-    return s.uri or s.url or _api(instance, "statuses", str(s.id))
+    return s.uri or s.url or api_id(instance, "statuses", str(s.id))
 
 
 def actor_id(account: Account | None, instance: str) -> str:
     """Return the ActivityPub id of an account; where the server leaves it out its page, else its API address."""
     if account is None:
         return ""
-    return account.uri or account.url or _api(instance, "accounts", str(account.id))
+    return account.uri or account.url or api_id(instance, "accounts", str(account.id))
 
 
 def _actor(account: Account | None, instance: str) -> Actor | None:
@@ -451,11 +378,11 @@ def _attachments(s: Status) -> Iterator[Attachment]:
             width=size(size_of.get("width")),
             height=size(size_of.get("height")),
         )
-    if isinstance(s.card, _Card) and s.card.url:
+    if isinstance(s.card, Card) and s.card.url:
         yield Attachment("card", s.card.url, name=s.card.title or "", summary=s.card.description or "")
 
 
-def _poll(poll: _Poll | None) -> Poll | None:
+def _poll(poll: Ballot | None) -> Poll | None:
     if poll is None:
         return None
     return Poll(
@@ -466,10 +393,10 @@ def _poll(poll: _Poll | None) -> Poll | None:
     )
 
 
-def _versions(s: Status, edits: list[_Edit], content: str) -> Iterator[Version]:
+def _versions(s: Status, edits: list[Edit], content: str) -> Iterator[Version]:
     """Yield the earlier texts, oldest first: Mastodon lists them so, others the newest first."""
     current = when(s.edited_at) or when(s.created_at)
-    dated: list[tuple[datetime, _Edit]] = [(t, edit) for edit in edits if (t := when(edit.created_at))]
+    dated: list[tuple[datetime, Edit]] = [(t, edit) for edit in edits if (t := when(edit.created_at))]
     if current is None or not dated:
         return
     earlier = [pair for pair in sorted(dated, key=lambda pair: pair[0]) if pair[0] < current]

@@ -14,11 +14,12 @@ import msgspec
 from clew.decode import REDACTED, walk
 from clew.model import Capture
 from clew.sources.fediverse.activitypub import Object, objects, ref, refs, text, type_of, visibility_of
-from clew.sources.fediverse.mastodon import Account, local_host
-from clew.sources.fediverse.shapes import ACTIVITIES, ACTORS, POSTS, parts
+from clew.sources.fediverse.mastodon import local_host
+from clew.sources.fediverse.shapes import ACTIVITIES, ACTORS, POSTS, holds_json, is_answer, parts
+from clew.sources.fediverse.wire import Account
 
 _STATUS = ("id", "created_at", "in_reply_to_id", "in_reply_to_account_id", "visibility", "reblog")
-_NOTE = ("@context", "id", "type", "published", "attributedTo", "inReplyTo", "conversation")
+_NOTE = ("@context", "id", "type", "published", "attributedTo", "inReplyTo", "conversation", "context")
 _ACTIVITY = ("@context", "id", "type", "actor", "published", "object")
 _MENTION = {"id", "username", "url", "acct"}
 _OPEN = ("public", "unlisted")
@@ -32,18 +33,21 @@ def redact(capture: Capture, actors: frozenset[str]) -> bytes:
     Raises:
         ParseError: the body is not JSON.
     """
+    if is_answer(capture) and not holds_json(capture):
+        # A page: nothing is read of it, and nothing tells what in it is whose.
+        return b"" if actors else capture.body
     lines = parts(capture.body, capture)
-    redacted = [_redacted(line, actors) for line in lines]
+    redacted = [_redacted(line, actors, is_served=is_answer(capture)) for line in lines]
     if redacted == lines:
         return capture.body
     return (codecs.BOM_UTF8 if capture.body.startswith(codecs.BOM_UTF8) else b"") + b"\n".join(redacted)
 
 
-def _redacted(line: bytes, actors: frozenset[str]) -> bytes:
+def _redacted(line: bytes, actors: frozenset[str], *, is_served: bool) -> bytes:
     value = msgspec.json.decode(line)
     touched = False
     for node in walk(value):
-        kept = _kept(node, actors)
+        kept = _kept(node, actors, is_served=is_served)
         if kept is not None:
             node.clear()
             node.update(kept, **{"clew:redacted": REDACTED})
@@ -51,7 +55,7 @@ def _redacted(line: bytes, actors: frozenset[str]) -> bytes:
     return msgspec.json.encode(value) if touched else line
 
 
-def _kept(node: Object, actors: frozenset[str]) -> Object | None:
+def _kept(node: Object, actors: frozenset[str], *, is_served: bool) -> Object | None:
     """Return what stays of an object of these actors; None for all other objects."""
     if "clew:redacted" in node:
         return None
@@ -67,7 +71,8 @@ def _kept(node: Object, actors: frozenset[str]) -> Object | None:
     if kind in ACTORS and ref(node.get("id")) in actors:
         return {key: node[key] for key in ("@context", "id", "type") if key in node} | {"attributedTo": node["id"]}
     # The options of a poll are notes too, but have no id.
-    closed = not actors and kind in POSTS and "id" in node and visibility_of(node, set()) not in _OPEN
+    is_open = visibility_of(node, set(), is_served=is_served) in _OPEN
+    closed = not actors and kind in POSTS and "id" in node and not is_open
     if closed or (kind in POSTS and ref(node.get("attributedTo")) in actors):
         return _note(node)
     if kind in ACTIVITIES:

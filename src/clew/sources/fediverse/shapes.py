@@ -5,14 +5,16 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator, Mapping
+from html import unescape
 from typing import Any, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import msgspec
 from msgspec import Raw
 
 from clew.decode import load, where
 from clew.errors import ParseError
+from clew.fetch import FAILURE
 from clew.model import Capture
 
 Kind = Literal["status", "context", "bundle", "history", "activitypub"]
@@ -22,12 +24,15 @@ ACTIVITIES = frozenset(
     "Accept Add Announce Block Create Delete Dislike EmojiReact Flag Follow Like Move Reject Remove Undo "
     "Update View".split()
 )
-POSTS = frozenset("Note Question Article Page".split())
+POSTS = frozenset("Note Question Article Page Video Audio Event".split())
 COLLECTIONS = frozenset("Collection CollectionPage OrderedCollection OrderedCollectionPage".split())
 ACTORS = frozenset("Person Service Group Organization Application".split())
+ACCEPT = 'application/activity+json, application/ld+json; profile="https://www.w3.org/ns/activitystreams"'
 _TYPES = ACTIVITIES | POSTS | COLLECTIONS | ACTORS | {"Tombstone"}
 
 _HINTS = (b'"account"', b'"ancestors"', b"activitystreams", b'"actor"', b'"attributedTo"')
+_LINK = re.compile(rb"<link\b[^<>]{1,2000}>", re.IGNORECASE)
+_HREF = re.compile(rb"""\bhref\s*=\s*["']([^"'<>\s]+)""", re.IGNORECASE)
 _HISTORY = re.compile(r"/api/v1/statuses/([^/]+)/history/?$")
 
 
@@ -132,22 +137,48 @@ def _kind(doc: Mapping[str, Raw]) -> Kind | None:
 
 
 def _is_activitypub(doc: Mapping[str, Raw]) -> bool:
-    type_ = msgspec.json.decode(doc["type"]) if "type" in doc else None
-    names = type_ if isinstance(type_, list) else [type_]
-    if not any(isinstance(name, str) and name in _TYPES for name in names):
+    if "type" not in doc or not is_object({"type": msgspec.json.decode(doc["type"])}):
         return False
     if "@context" in doc:
         return b"activitystreams" in bytes(doc["@context"])
     return bool(doc.keys() & {"actor", "attributedTo"})
 
 
+def is_answer(capture: Capture) -> bool:
+    """Say whether it came from a server, that answered or did not; else it is a file."""
+    return bool(capture.status) or FAILURE in capture.headers
+
+
+def holds_json(capture: Capture) -> bool:
+    """Say whether the body of a server's answer is JSON."""
+    return _whole(capture.body.strip())
+
+
+def is_object(value: Mapping[str, Any]) -> bool:
+    """Say whether a JSON object is one of ActivityPub, by its type alone."""
+    type_ = value.get("type")
+    names = type_ if isinstance(type_, list) else [type_]
+    return any(isinstance(name, str) and name in _TYPES for name in names)
+
+
 def history_id(capture: Capture) -> str:
     """Return the local id of the status whose edit history this is, by the address it came from; else ""."""
-    match = _HISTORY.search(_path(capture.url))
+    match = _HISTORY.search(path_of(capture.url))
     return match[1] if match else ""
 
 
-def _path(url: str) -> str:
+def alternate(capture: Capture) -> str:
+    """Return the address of the ActivityPub form of an HTML page that names one; else ""."""
+    if b"activity+json" not in capture.body or capture.media_type not in ("text/html", "application/xhtml+xml"):
+        return ""
+    for link in _LINK.findall(capture.body):
+        if b"activity+json" in link and b"alternate" in link and (found := _HREF.search(link)):
+            return urljoin(capture.location or capture.url, unescape(found[1].decode("utf-8", "replace")))
+    return ""
+
+
+def path_of(url: str) -> str:
+    """Return the path of an address; "" of what is none."""
     try:
         return urlsplit(url).path
     except ValueError:
