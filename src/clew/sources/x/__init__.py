@@ -1,4 +1,4 @@
-"""X: answers of its API v2 and v1.1, and account archives.
+"""X: its API v2 with the user's token; answers of that and of v1.1 in files; and account archives.
 
 From an archive only the account, the profile, the author's own posts and their media are opened. Posts in
 communities (``community-tweet.js``) are public and have the shape of all others, so they are read too.
@@ -7,16 +7,21 @@ communities (``community-tweet.js``) are public and have the shape of all others
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
 from clew.decode import load, where
 from clew.errors import ParseError
-from clew.model import Actor, Capture, Post, Tombstone
+from clew.fetch import Client
+from clew.model import Actor, Capture, Limit, Post, Tombstone
 from clew.plugins import Member
+from clew.sources.x import fetching
 from clew.sources.x.archive import Archive
+from clew.sources.x.asking import Ask
+from clew.sources.x.gathered import Gathered
 from clew.sources.x.posts import Page
+from clew.sources.x.reach import Answer, limits, place
 from clew.sources.x.redaction import Redaction
 from clew.sources.x.shapes import Entry, Status, digits, many
 
@@ -34,6 +39,11 @@ class X:
 
     name = "x"
     title = "X"
+    patterns = (fetching.ADDRESS,)
+    examples = (
+        "https://x.com/ada_quay/status/1797200000000000000",
+        "https://twitter.com/i/web/status/1797200000000000000",
+    )
     formats = (
         "X API v2 answers (JSON, JSON lines), in the old vocabulary (tweet) and the new (post)",
         "X API v1.1 statuses (JSON, JSON lines)",
@@ -50,6 +60,10 @@ class X:
         *(Member(f"{name}/*", "media") for name in _MEDIA),
     )
 
+    def fetch(self, url: str, client: Client, known: Sequence[str] = ()) -> str:
+        """Ask X's API for the thread of a post; ``x.token`` must be set. See ``fetching``."""
+        return fetching.fetch(url, client, known)
+
     def sniff(self, capture: Capture) -> bool:
         """Whether the first JSON value is one that X sends."""
         head = capture.body[:256].removeprefix(_BOM)
@@ -63,17 +77,23 @@ class X:
             return False
         return first is not None and _is_ours(first)
 
-    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
-        """Yield accounts and posts; of an archive one record at a time."""
+    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone | Limit]:
+        """Yield accounts and posts; of a visit also what it could not see."""
         archives: dict[str, Archive] = {}
+        answers: list[Answer] = []
         for capture in captures:
-            if not _is_media(capture):
+            if ask := Ask.of(capture.url):
+                answers.append(Answer(ask, capture, _page(capture)))
+            elif not _is_media(capture):
                 yield from _items(capture, archives)
+        yield from _visited(answers)
         for archive in archives.values():
             yield from archive.close()
 
     def anchor(self, capture: Capture) -> str:
         """Return the id of the one post that was looked up; else nothing."""
+        if Ask.of(capture.url):
+            return ""
         entries = list(_entries(capture))
         if len(entries) != 1:
             return ""
@@ -91,6 +111,8 @@ class X:
         redaction = Redaction(actors, capture.headers.get("author", ""))
         if _is_media(capture):
             return redaction.media(capture.body)
+        if Ask.of(capture.url) and _page(capture) is None:
+            return capture.body  # X said no
         prefix, parts = _parts(capture)
         before = [msgspec.json.encode(load(part)) for part in parts]
         after = list(redaction.run([load(part) for part in parts]))
@@ -111,6 +133,28 @@ def _items(capture: Capture, archives: dict[str, Archive]) -> Iterator[Actor | P
         else:
             raise ParseError("This is not a post of X", where(capture), url=capture.url)
     yield from Page(answers, capture).items()
+
+
+def _page(capture: Capture) -> Page | None:
+    """Return what X answered in a visit; None where that was no, nothing, or what cannot be read."""
+    if capture.status >= 400 or "clew-failure" in capture.headers:
+        return None
+    try:
+        return Page([load(capture, Entry)], capture)
+    except ParseError:
+        return None
+
+
+def _visited(answers: Sequence[Answer]) -> Iterator[Actor | Post | Tombstone | Limit]:
+    """Each answer of a visit helps to read the others: an answer may name an earlier version of an edited post."""
+    found = Gathered()
+    pages = [answer.page for answer in answers if answer.page]
+    for page in sorted(pages, key=lambda page: place(page.capture)):
+        found.add(page)
+    for page in pages:
+        page.latest, page.elsewhere = found.latest, found.posts
+        yield from page.items()
+    yield from limits(answers)
 
 
 def _entries(capture: Capture) -> Iterator[Entry]:

@@ -37,6 +37,7 @@ _MEDIA_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png"
 _FORGOTTEN = "The text was removed at the author's request"
 _PROTECTED = "X marks the author's posts as protected"
 _FOLLOWERS = "X shows this post to followers only"
+_BARRED = "/not-authorized-for-resource"
 _EMPTY = "X gave this post without its text"
 
 
@@ -47,14 +48,20 @@ class Page:
         """``owner`` (an actor id) wrote the posts that name nobody; ``folder`` holds the media of an archive."""
         self.capture, self.owner, self.folder = capture, owner, folder
         self.posts: dict[str, Status] = {}
+        self.whole: set[str] = set()
+        """Numbers of the posts that were asked for; what the others show did not come with them."""
         self.users: dict[str, User] = {}
         self.media: dict[str, Media] = {}
         self.polls: dict[str, PollBox] = {}
         self.failures: dict[str, Failure] = {}
+        self.next = ""
+        """Token of the next page, where there is one."""
         for entry in entries:
             self._gather(entry)
         edited = [s.history for s in self.posts.values() if s.history and s.history[-1] in self.posts]
         self.latest = {old: history[-1] for history in edited for old in history[:-1]}
+        self.elsewhere: dict[str, Status] = {}
+        """Posts of the other answers of a visit."""
 
     def items(self) -> Iterator[Actor | Post | Tombstone]:
         """Yield the accounts, then the posts, then what X says is missing."""
@@ -62,7 +69,10 @@ class Page:
         for number, status in self.posts.items():
             if number not in self.latest and (item := self.item(status)):
                 yield item
-        yield from (_missing(number, f) for number, f in self.failures.items() if number not in self.posts)
+        checked = self.capture.retrieved if self.capture.url else None
+        for number, failure in self.failures.items():
+            if number not in self.posts:
+                yield _missing(number, failure, checked)
 
     def item(self, status: Status) -> Post | Tombstone | None:
         """Return the post, a tombstone where its text is not to be shown, or None for a repost."""
@@ -90,6 +100,9 @@ class Page:
             self.users.update((user.number, user) for user in many(box.users))
             self.media.update((media.media_key, media) for media in many(box.media) if media.media_key)
             self.polls.update((digits(poll.id), poll) for poll in many(box.polls))
+        token = (entry.meta or {}).get("next_token")
+        self.next = token if isinstance(token, str) else ""
+        self.whole.update(status.number for status in stack[: len(data)])
         self._flatten(stack)
         for failure in many(entry.errors):
             if number := _failed_post(failure):
@@ -117,7 +130,7 @@ class Page:
     def _parent_author(self, status: Status) -> str:
         if not status.parent:
             return ""
-        parent = self.posts.get(status.parent)
+        parent = self.posts.get(status.parent) or self.elsewhere.get(status.parent)
         return actor_id(status.parent_author or (parent.author if parent else ""))
 
     def _published(self, status: Status) -> datetime | None:
@@ -186,7 +199,8 @@ class Page:
 
     def _versions(self, status: Status) -> Iterator[Version]:
         for number in status.history[:-1]:
-            if (old := self.posts.get(number)) and old is not status and not old.redacted:
+            old = self.posts.get(number) or self.elsewhere.get(number)
+            if old and old is not status and not old.redacted:
                 yield Version(decode(old.body[0])[0], moment_of(number))
 
     def _attachments(self, status: Status) -> Iterator[Attachment]:
@@ -227,15 +241,25 @@ def _failed_post(failure: Failure) -> str:
     return digits(failure.resource_id, value)
 
 
-def _missing(number: str, failure: Failure) -> Tombstone:
-    barred = failure.type.endswith("/not-authorized-for-resource")
-    title = first_words(failure.title).rstrip(".") or "an error"
+def _missing(number: str, failure: Failure, checked: datetime | None) -> Tombstone:
     return Tombstone(
         id=post_id(number),
-        reason="private" if barred else "unavailable",
+        reason="private" if barred(failure) else "unavailable",
         published=moment_of(number),
-        evidence=f'X answered "{title}"',
+        evidence=said(failure),
+        checked=checked if failure.type.endswith(("/resource-not-found", _BARRED)) else None,
     )
+
+
+def barred(failure: Failure) -> bool:
+    """Whether a post is there, but not for everybody."""
+    return failure.type.endswith(_BARRED)
+
+
+def said(failure: Failure) -> str:
+    """Return what X says of a post that it could not give, as a sentence without its full stop."""
+    told = first_words(failure.detail or failure.title, 160).rstrip(".") or "an error"
+    return f'X answered "{told}"'
 
 
 def _attachment(media: Media, number: str, folder: str) -> Attachment | None:

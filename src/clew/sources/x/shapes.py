@@ -20,7 +20,7 @@ Number = int | str | None
 
 _LONGEST = 19  # digits of the largest number X can give out
 _MONTHS = {m: n for n, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
-_SNOWFLAKE_EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657_000, tzinfo=UTC)
+EPOCH = datetime(2010, 11, 4, 1, 42, 54, 657_000, tzinfo=UTC)
 _FIRST_SNOWFLAKE = 30_000_000_000  # ids below were counted, and carry no time
 
 
@@ -70,7 +70,12 @@ def moment_of(number: str) -> datetime | None:
     """Return when a post's id was given out, to the millisecond; None for ids from before November 2010."""
     if not number or int(number) < _FIRST_SNOWFLAKE:
         return None
-    return _SNOWFLAKE_EPOCH + timedelta(milliseconds=int(number) >> 22)
+    return EPOCH + timedelta(milliseconds=int(number) >> 22)
+
+
+def number_at(when: datetime) -> int:
+    """Return the least number that a post made at this time can have: 0 before November 2010."""
+    return (max(when - EPOCH, timedelta()) // timedelta(milliseconds=1)) << 22
 
 
 class Entity(msgspec.Struct):
@@ -251,6 +256,7 @@ class Failure(msgspec.Struct):
 
     type: str = ""
     title: str = ""
+    detail: str = ""
     parameter: str = ""
     resource_type: str = ""
     resource_id: Number = None
