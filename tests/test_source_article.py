@@ -120,7 +120,7 @@ def test_spaces_of_a_table_of_times_are_kept() -> None:
 def test_canonical_address(url: str, canonical: str, wanted: str) -> None:
     _, post = article(page(head=f'<link rel="canonical" href="{canonical}">', url=url))
     assert post.url == wanted
-    assert post.id == (wanted or f"ni:///sha-256;{post.capture}")
+    assert post.id == (url or wanted or f"ni:///sha-256;{post.capture}"), "the id is what was asked for"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Telegram: the exports of its desktop program, and the public pages of channels.
+"""Telegram: the exports of its desktop program, and the public pages of channels, saved or fetched.
 
 Consent decides what is read. Public channels and groups are; private ones are marked so on each post
 (``visibility="private"``: for the reader's own eyes, never published); direct messages, saved messages and bots
@@ -9,16 +9,17 @@ that one would keep everybody's direct messages. What others sent (``files/``) i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from clew.decode import load, where
 from clew.errors import ParseError
-from clew.model import Actor, Capture, Post, Tombstone
+from clew.fetch import Client
+from clew.model import Actor, Capture, Limit, Post, Tombstone
 from clew.plugins import Member, Source
-from clew.sources.telegram import export_html, export_json, preview
+from clew.sources.telegram import export_html, export_json, fetching, preview, visits
 from clew.sources.telegram.export_json import NEVER_READ, RECORD_TYPES, VISIBILITY, Chat
 from clew.sources.telegram.message import Message, items, peer
 
@@ -27,7 +28,7 @@ Shape = Literal["chat", "account", "record", "html", "preview", ""]
 _MEDIA = ("photos", "video_files", "round_video_messages", "voice_messages", "files", "stickers")
 _ACCOUNT_CHAT = re.compile(r"(?:^|/)chats/chat_\d+/")
 _HTML = re.compile(rb"<div class=\"(?:page_body chat_page|history)\"")
-_PREVIEW = re.compile(rb"class=\"(?:[^\"<>]*\s)?tgme_widget_message[\s\"]")
+_PREVIEW = re.compile(rb"class=\"(?:[^\"<>]*\s)?tgme_(?:widget_message|channel_history|page)[\s\"]")
 
 
 class _Head(msgspec.Struct):
@@ -91,6 +92,7 @@ class Telegram:
         "desktop export as JSON (result.json) of a channel or group",
         "desktop export as HTML (messages.html) of a channel or group",
         "a saved public page of a channel (t.me/s/NAME)",
+        "the address of a post in a public channel or group (t.me/NAME/123)",
     )
     members: tuple[Member, ...] = (
         Member("result.json", "records", "messages"),
@@ -98,17 +100,31 @@ class Telegram:
         *(Member(f"{folder}/*", "media") for folder in _MEDIA),
     )
 
-    def sniff(self, capture: Capture) -> bool:
-        """Is it one of the forms?"""
-        return shape(capture) != ""
+    patterns: tuple[str, ...] = (fetching.PATTERN,)
+    examples: tuple[str, ...] = (
+        "https://t.me/selm_harbour/123",
+        "https://t.me/s/selm_harbour/123",
+        "https://t.me/s/selm_harbour?before=140",
+        "https://telegram.me/selm_harbour/123?single",
+    )
 
-    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone]:
+    def fetch(self, url: str, client: Client, known: Sequence[str] = ()) -> str:
+        """Ask the public preview; see ``clew.plugins.Source``."""
+        return fetching.fetch(url, client, known)
+
+    def sniff(self, capture: Capture) -> bool:
+        """Is it one of the forms? A page from an address that is none of a preview's only quotes one."""
+        return shape(capture) != "" and not (capture.url and visits.asked(capture.url) is None)
+
+    def parse(self, captures: Iterable[Capture]) -> Iterator[Actor | Post | Tombstone | Limit]:
         """Yield the posts; see ``clew.plugins.Source``."""
-        return items(_messages(captures))
+        pages: list[Capture] = []
+        yield from items(_messages(captures, pages))
+        yield from visits.told(pages)
 
     def anchor(self, capture: Capture) -> str:
         """Return the post that a page of one post shows."""
-        return preview.anchor(capture) if shape(capture) == "preview" else ""
+        return visits.anchor(capture) if shape(capture) == "preview" else ""
 
     def redact(self, capture: Capture, actors: frozenset[str]) -> bytes:
         """Remove the text of ``actors``; see ``clew.plugins.Source``."""
@@ -125,7 +141,8 @@ class Telegram:
         return msgspec.json.encode(_redacted(form, value, actors))
 
 
-def _messages(captures: Iterable[Capture]) -> Iterator[Message]:
+def _messages(captures: Iterable[Capture], pages: list[Capture]) -> Iterator[Message]:
+    """Yield the messages of exports, and put preview pages into ``pages``: what they tell, they tell together."""
     chat: Chat | None = None  # the last head seen: the record captures that follow are its messages
     for capture in captures:
         if _foreign(capture.member):
@@ -135,8 +152,8 @@ def _messages(captures: Iterable[Capture]) -> Iterator[Message]:
             raise _whole_account(capture)
         if form == "html":
             yield from export_html.messages(capture)
-        elif form == "preview":
-            yield from preview.messages(capture)
+        elif form == "preview" or capture.url:
+            pages.append(capture)
         elif form == "account":
             raise _whole_account(capture)
         elif form == "chat":

@@ -15,6 +15,8 @@ FORWARDED = "forwarded-from:"
 """Start of the label that names the actor whose words a forwarded post carries."""
 LOCAL_TIME = "local-time"
 """Label of a post whose time was written without a zone: it is shown as it stands, as if it were UTC."""
+EDITED = "edited"
+"""Label of a post that was edited, where nothing tells when."""
 OMITTED = "omitted:"
 """Start of the label that says what a message held besides its text and is not shown: "omitted:contact"."""
 

@@ -7,42 +7,82 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+import msgspec
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from clew.decode import REDACTED, html_text, html_tree, plain
 from clew.model import Actor, Attachment, Capture, Facet, Poll, PollOption, Post, Quote, Tombstone
-from clew.sources.telegram.message import OMITTED, Message, forwarded, named
+from clew.sources.telegram.message import EDITED, OMITTED, Message, forwarded, named
 
 _P = "tgme_widget_message"
 _POST = re.compile(r"([A-Za-z0-9_]{1,64})/(\d{1,15})", re.ASCII)
 _LINK = re.compile(r"https?://t\.me/(?:s/)?([A-Za-z0-9_]{1,64})(?:/(\d{1,15}))?(?:\?\S*)?", re.ASCII)
 _IMAGE = re.compile(r"background-image:\s*url\(\s*['\"]?([^'\")]+)")
+_SERVICE = "Service message"
 
 
-def messages(capture: Capture) -> Iterator[Message]:
-    """Yield the posts that the page shows, an album already being one; service messages are left out."""
+class Page(msgspec.Struct, frozen=True):
+    """What one page holds."""
+
+    messages: tuple[Message, ...]
+    """Its posts, an album already being one; service messages are left out."""
+    albums: dict[str, str]
+    """Id of each message of an album to the id of the album."""
+    numbers: tuple[int, ...]
+    """Of all that it shows, service messages and each message of an album too."""
+    listed: bool
+    """It is a list of a channel's posts, though perhaps an empty one."""
+    error: str
+    """What Telegram says in place of a post."""
+
+
+def page(capture: Capture) -> Page:
+    """Read a page.
+
+    Raises:
+        ParseError: it is not text, or nested too deeply.
+    """
     tree = html_tree(plain(capture))
     nodes = list(_nodes(tree))
-    members = {m: _id(node) for node in nodes for m in _members(node)}
+    albums = {member: _id(node) for node in nodes for member in _members(node)}
+    messages = []
     for node in nodes:
         channel, number = _place(node)
         if stubbed := node.attributes.get("data-clew-author"):
-            yield Message(number, _forgotten(node, stubbed, members), actors=(Actor(stubbed),))
-        else:
-            actors, post = _post(node, channel, members, capture.sha256)
-            yield Message(number, post, actors=actors)
+            messages.append(Message(number, _forgotten(node, stubbed, albums), actors=(Actor(stubbed),)))
+        elif not _is_service(node):
+            actors, post = _post(node, channel, albums, capture.sha256)
+            messages.append(Message(number, post, actors=actors))
+    shown = {_place(node)[1] for node in nodes} | {number_of(member) for member in albums}
+    error = tree.css_first(f".{_P}_error")
+    return Page(
+        tuple(messages),
+        albums,
+        tuple(sorted(shown)),
+        tree.css_first(".tgme_channel_history") is not None,
+        _words(error),
+    )
 
 
-def anchor(capture: Capture) -> str:
-    """Return the id of the post, where the page shows just one."""
-    nodes = list(_nodes(html_tree(plain(capture))))
-    return _id(nodes[0]) if len(nodes) == 1 else ""
+def number_of(id_: str) -> int:
+    """Return the place of a post in its chat."""
+    return int(id_.rpartition("/")[2])
 
 
 def _nodes(tree: LexborHTMLParser) -> Iterator[LexborNode]:
-    for node in tree.css(f"div.{_P}[data-post]"):
-        if "service_message" not in (node.attributes.get("class") or "") and _place(node)[1]:
-            yield node
+    return (node for node in tree.css(f"div.{_P}[data-post]") if _place(node)[1])
+
+
+def _is_service(node: LexborNode) -> bool:
+    return "service_message" in (node.attributes.get("class") or "").split() or _unshown(node) == _SERVICE
+
+
+def _unshown(node: LexborNode) -> str:
+    """Return what stands in place of what the page does not show; each post also has such words hidden in it."""
+    found = node.css_first(f".{_P}_bubble > .message_media_not_supported_wrap:not(.media_not_supported_cont)")
+    if found is None:
+        return ""
+    return _words(found.css_first(".message_media_not_supported_label")) or "not shown"
 
 
 def _place(node: LexborNode) -> tuple[str, int]:
@@ -51,13 +91,15 @@ def _place(node: LexborNode) -> tuple[str, int]:
 
 
 def _id(node: LexborNode) -> str:
-    return f"https://t.me/{node.attributes.get('data-post')}"
+    """Return the id of a post; an album has that of its first message."""
+    ids = [f"https://t.me/{node.attributes.get('data-post')}", *_members(node)]
+    return min(ids, key=number_of)
 
 
 def _members(node: LexborNode) -> Iterator[str]:
     """Yield the ids of an album's single messages."""
     for link in node.css(f".{_P}_grouped_wrap a[href]"):
-        if (address := _address(link)) and "/" in address.removeprefix("https://t.me/"):
+        if (address := _address(link)).startswith(f"https://t.me/{_place(node)[0]}/"):
             yield address
 
 
@@ -76,7 +118,11 @@ def _words(node: LexborNode | None) -> str:
 
 
 def _actor(node: LexborNode, channel: str) -> Actor:
-    owner = _first(node, "owner_name", "author_name")
+    # In a group the author stands before the group; in a reply's preview stands another author.
+    own = node.css_first(f".{_P}_bubble > .{_P}_author")
+    owner = (
+        _first(own, "author_name", "owner_name") if own is not None else _first(node, "owner_name", "author_name")
+    )
     name, address = _words(owner), _address(owner)
     if owner is not None and not address:
         return Actor(named(f"https://t.me/{channel}", name), name)
@@ -153,8 +199,10 @@ def _time(node: LexborNode | None) -> datetime | None:
 
 def _text(node: LexborNode) -> tuple[str, tuple[Facet, ...]]:
     # The reply's preview has the class of a text too.
-    own = (f".{_P}_bubble .js-message_text", ".js-message_text", f".{_P}_text:not(.js-message_reply_text)")
-    body = next((found for name in own if (found := node.css_first(name)) is not None), None)
+    replied = {found.mem_id for found in node.css(f".{_P}_reply .{_P}_text")}
+    texts = [found for found in node.css(f".{_P}_text") if found.mem_id not in replied]
+    body = next((t for t in texts if "js-message_text" in (t.attributes.get("class") or "").split()), None)
+    body = body if body is not None else next(iter(texts), None)
     parts = [p for p in (body, _first(node, "poll_question")) if p is not None]
     for emoji in [e for p in parts for e in p.css("i.emoji")]:
         emoji.replace_with(emoji.text() or "")
@@ -194,7 +242,10 @@ def _attachment(node: LexborNode, kind: str) -> Attachment:
     if kind == "sticker_wrap":
         sticker = node.css_first("[data-webp]")
         return Attachment("image", (sticker.attributes.get("data-webp") if sticker is not None else "") or "")
-    return Attachment("video", _src(node, "video"))
+    source, thumb = _src(node, "video"), node.css_first(f".{_P}_video_thumb, .{_P}_roundvideo_thumb")
+    if source or thumb is None:
+        return Attachment("video", source)
+    return Attachment("image", _image(thumb), name="A picture of the video")  # too long for the preview
 
 
 def _image(node: LexborNode) -> str:
@@ -208,11 +259,21 @@ def _src(node: LexborNode, tag: str) -> str:
 
 
 def _labels(node: LexborNode) -> Iterator[str]:
-    if node.css_first(".message_media_not_supported") is not None:
+    if _unshown(node):
         yield OMITTED + "media"
+    if any(not _src(found, "video") for found in node.css(f".{_P}_video_player, .{_P}_roundvideo_player")):
+        yield OMITTED + "video"
+    if any(_edited(found) for found in node.css(f".{_P}_meta")):
+        yield EDITED
     for kind in ("location", "contact", "game", "invoice"):
         if _first(node, kind, f"{kind}_wrap") is not None:
             yield OMITTED + kind
+
+
+def _edited(meta: LexborNode) -> bool:
+    # "edited 14:16": the word is Telegram's, but a signature before it is the author's.
+    children = meta.iter(include_text=True)
+    return any(child.tag == "-text" and "edited" in (child.text_content or "") for child in children)
 
 
 def _poll(node: LexborNode) -> Poll:
@@ -225,20 +286,28 @@ def _poll(node: LexborNode) -> Poll:
 def redact(capture: Capture, actors: frozenset[str]) -> bytes:
     """Return the page without the text of ``actors``: nothing but its posts is kept."""
     tree = html_tree(plain(capture))
-    parts = []
-    for node in _nodes(tree):
-        channel, _ = _place(node)
-        author = node.attributes.get("data-clew-author") or _actor(node, channel).id
-        if author in actors or node.attributes.get("data-clew-author"):
-            parts.append(_stub(node, author))
-            continue
-        origin = _origin(node, channel)
-        if origin is not None and origin.id in actors:
-            _strip(node)
-        for inner in node.css(f"a.{_P}_reply *"):
-            inner.decompose()
-        parts.append(node.html or "")
-    return ("<!DOCTYPE html>\n<html><body>\n" + "\n".join(parts) + "\n</body></html>\n").encode()
+    error = tree.css_first(f".{_P}_error")
+    parts = [_kept(node, actors) for node in _nodes(tree)]
+    if error is not None:
+        parts.append(error.html or "")
+    frame = "tgme_channel_history" if tree.css_first(".tgme_channel_history") is not None else "tgme_page"
+    body = "\n".join((f'<div class="{frame}">', *parts, "</div>"))
+    return f"<!DOCTYPE html>\n<html><body>\n{body}\n</body></html>\n".encode()
+
+
+def _kept(node: LexborNode, actors: frozenset[str]) -> str:
+    channel, _ = _place(node)
+    if _is_service(node):
+        return f'<div class="{_P} service_message" data-post="{node.attributes.get("data-post")}"></div>'
+    author = node.attributes.get("data-clew-author") or _actor(node, channel).id
+    if author in actors or node.attributes.get("data-clew-author"):
+        return _stub(node, author)
+    origin = _origin(node, channel)
+    if origin is not None and origin.id in actors:
+        _strip(node)
+    for inner in node.css(f"a.{_P}_reply *"):
+        inner.decompose()
+    return node.html or ""
 
 
 def _stub(node: LexborNode, author: str) -> str:
