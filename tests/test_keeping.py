@@ -8,15 +8,18 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clew import config, flow, keeping, reading, site, store
 from clew.errors import Refused, StoreError
-from clew.model import Post, Tombstone
+from clew.fetch import VISIT
+from clew.model import Capture, Post, Thread, Tombstone
 from clew.store import Store
 from conftest import Server
 
@@ -150,6 +153,88 @@ def test_nothing_is_half_saved(kept: Store, tmp_path: Path, monkeypatch: pytest.
     assert list(kept.dump()) == before
 
 
+# -- looking again ------------------------------------------------------------------------------------------------
+
+ADDRESS = "https://bsky.app/profile/ada.example/post/a1"
+START = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+class Visit(reading.Reading):
+    """Answers that came from addresses, as fetching leaves them."""
+
+    def __init__(self, *answers: Capture, url: str = ADDRESS) -> None:
+        self.source, self.url, self._answers = keeping.source_named("bluesky"), url, answers
+
+    def captures(self, thread: Thread) -> list[Capture]:
+        return list(self._answers)
+
+    def save(self, kept: Store, post: str = uri(ADA, "a1")) -> str:
+        return keeping.save(kept, self, reading.derive(self.source, self._answers, post, "longest"))
+
+
+def answered(day: int, *views: dict[str, Any], url: str = "https://api.example/posts") -> Capture:
+    body = answer(*views).encode()
+    when = START + timedelta(days=day)
+    return Capture(sha256(body).hexdigest(), body, "application/json", when, url, 200)
+
+
+def test_looking_again_notes_when(kept: Store) -> None:
+    """An address that is asked again is kept with the time; the same answers, with their first and last time."""
+    for day in range(5):
+        key = Visit(answered(day, A1, A2)).save(kept)
+    saving = kept.saving(key)
+    assert (saving.url, saving.looked) == (ADDRESS, START + timedelta(days=4))
+    assert kept.captures(key) == [answered(0, A1, A2), answered(4, A1, A2)]
+    before = list(kept.dump())
+    Visit(answered(4, A1, A2)).save(kept)
+    assert list(kept.dump()) == before
+    assert sound(kept)
+
+
+def test_a_look_that_finds_more_lets_the_thread_grow(kept: Store) -> None:
+    """What came earlier stays beside what came later, each as it was received."""
+    first, second = answered(0, A1, A2), answered(1, A1, A2, A3)
+    key = Visit(first).save(kept)
+    assert Visit(second).save(kept) == key
+    assert kept.captures(key) == [first, second]
+    assert kept.thread(key).certificate.found == 3
+
+
+def test_a_file_does_not_take_the_address_away(kept: Store, tmp_path: Path) -> None:
+    """A thread that has an address keeps it, and when it was asked, when a file or another head is put to it."""
+    tail = view(ADA, "a3", "a tail whose root is a mistake", uri(ADA, "a2"))
+    key = Visit(answered(0, tail)).save(kept, uri(ADA, "a3"))
+    new = save(kept, tmp_path / "a.json", A1, A2, tail)
+    assert new != key
+    assert kept.saving(new).url == ADDRESS
+    assert kept.saving(new).looked == START
+    with kept.writing() as writer:
+        writer.looked(new, START + timedelta(days=9))
+    Visit(answered(3, A1, A2)).save(kept)
+    assert kept.saving(new).looked == START + timedelta(days=9)
+    assert sound(kept)
+
+
+def test_forget_reaches_every_address_of_a_body(kept: Store) -> None:
+    """The same body under several addresses and in several threads is redacted for all of them; of the headers
+    stays only which visit it was."""
+    there = [answered(day, A1, A2, B2, url=f"https://api.example/{day % 2}") for day in range(4)]
+    there = [
+        msgspec.structs.replace(c, headers={"x-by": "Ada Secretname", VISIT: c.retrieved.isoformat()})
+        for c in there
+    ]
+    for post in (uri(ADA, "a1"), uri(BEN, "b4")):
+        Visit(*there).save(kept, post)
+    keeping.forget(kept, "@ada.example", "test")
+    (saving,) = kept.savings()
+    captures = kept.captures(saving.thread)
+    assert [(c.url, c.retrieved) for c in captures] == [(c.url, c.retrieved) for c in there]
+    assert [capture.headers for capture in captures] == [{VISIT: c.retrieved.isoformat()} for c in there]
+    assert "ecret" not in str(list(kept.dump()))
+    assert saving.url == ADDRESS
+    assert sound(kept)
+
+
 # -- consent ------------------------------------------------------------------------------------------------------
 
 
@@ -235,6 +320,33 @@ def test_an_opt_out_stands(kept: Store, tmp_path: Path) -> None:
         assert writer.lift_opt_out(str(ADA["did"]))
     save(kept, tmp_path / "b.json", A1, A2, A3)
     assert kept.count() == 1
+
+
+def test_an_opt_out_by_address_is_heard(kept: Store, tmp_path: Path) -> None:
+    """Who asked before anything of theirs was seen, and is known by an address, is known again by it."""
+    keeping.forget(kept, "https://bsky.app/profile/ada.example", "test")
+    with pytest.raises(Refused):
+        save(kept, tmp_path / "a.json", A1, A2)
+    quoting = save(kept, tmp_path / "b.json", QUOTING)
+    assert b"secretword" not in b"".join(capture.body for capture in kept.captures(quoting))
+
+
+def test_pictures_of_who_opted_out_are_not_kept(kept: Store, tmp_path: Path) -> None:
+    """A picture that came with a quoted post goes where the post goes; another's stays."""
+    urls = ("https://pictures.example/ada.png", "https://pictures.example/ben.png")
+    shown = [{"$type": "app.bsky.embed.images#view", "images": [{"fullsize": url, "alt": ""}]} for url in urls]
+    views = [view(ADA, "a1", "Look"), view(BEN, "b4", "And here", uri(ADA, "a1"))]
+    (tmp_path / "a.json").write_text(answer(*(v | {"embed": e} for v, e in zip(views, shown, strict=True))))
+    times = datetime(2026, 3, 9, tzinfo=UTC)
+    pictures = [
+        Capture(sha256(url.encode()).hexdigest(), url.encode(), "image/png", times, url=url, status=200)
+        for url in urls
+    ]
+    keeping.forget(kept, str(ADA["did"]), "test")
+    with reading.opened(tmp_path / "a.json") as opened, kept.writing() as writer:
+        captures = opened.captures(opened.one(uri(BEN, "b4")))
+        stored = keeping.put_captures(writer, opened.source, [*captures, *pictures])
+    assert [capture.body for capture in stored[-2:]] == [b"", urls[1].encode()]
 
 
 def test_who_opted_out_is_left_out_of_others_threads(kept: Store, tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def certify(forest: Forest, items: Sequence[Item], limits: Sequence[str] = ()) -
     gaps = [*_buried(forest, items), *skipped, *_unsized(posts, items, sum(gap.count for gap in skipped))]
     missing = sum(gap.count for gap in gaps)
     unclaimed = _unclaimed(forest, items)
-    doubts = _doubts(forest, items, len(unclaimed))
+    limited = _limited(forest, posts)
+    doubts = [*_doubts(forest, items, len(unclaimed)), *(gap.evidence for gap in limited)]
     if not missing and counted.total > len(posts):
         doubts.append(f"The counters announce {counted.total:,} posts")
     unseen = _unseen_replies(forest, posts)
@@ -51,8 +52,8 @@ def certify(forest: Forest, items: Sequence[Item], limits: Sequence[str] = ()) -
         found=len(posts),
         expected=max(len(posts) + missing, counted.total) if known else None,
         complete=complete,
-        gaps=(*gaps, *unclaimed),
-        limits=(*limits, *doubts),
+        gaps=(*gaps, *unclaimed, *limited),
+        limits=(*limits, *doubts, *_around(forest)),
         evidence=tuple(evidence),
         sentence="",
     )
@@ -97,10 +98,22 @@ def _unsized(posts: Sequence[Post], items: Sequence[Item], skipped: int) -> list
     return [Gap("unavailable", f"{_platform_counts(size)} by the author in this thread", "", "", missing)]
 
 
+def _limited(forest: Forest, posts: Sequence[Post]) -> list[Gap]:
+    """Return what kept us from looking whether the author wrote more."""
+    actors = {"", *(post.attributed_to for post in posts)}
+    told = sorted(lim.evidence for lim in forest.limits if lim.about == "thread" and lim.actor in actors)
+    return [Gap("limited", evidence, "", posts[-1].id if posts else "", 0) for evidence in told]
+
+
+def _around(forest: Forest) -> list[str]:
+    """Return what kept us from seeing what others wrote."""
+    return sorted(limit.evidence for limit in forest.limits if limit.about == "surroundings")
+
+
 def _may_hide_more(forest: Forest, items: Sequence[Item], item: Item) -> bool:
     """Whether nobody knows what a missing post answered: more may be missing before it."""
-    if not isinstance(item, Tombstone) or item.in_reply_to:
-        return False
+    if not isinstance(item, Tombstone) or item.in_reply_to or (item.checked and item.published):
+        return False  # the last: it was here once
     return item.id in forest.inferred or all(other.context != item.id for other in items)
 
 
@@ -200,7 +213,8 @@ def _counter_sentence(counted: counters.Counters) -> str:
 def _sentence(certificate: Certificate, doubts: Sequence[str], *, carried: str, least: bool) -> str:
     found = _count(certificate.found, "post", "posts")
     if certificate.complete == "no":
-        return _short(certificate, least=least)
+        limited = [gap.evidence for gap in certificate.gaps if gap.reason == "limited" and not gap.count]
+        return " ".join([_short(certificate, least=least), *(f"{evidence}." for evidence in limited)])
     if certificate.complete == "yes":
         return f"{found}, complete. {'. '.join(certificate.evidence)}."
     told = [line for line in certificate.evidence if line.startswith("The counters")]
@@ -208,7 +222,7 @@ def _sentence(certificate: Certificate, doubts: Sequence[str], *, carried: str, 
         rest = "a paste proves no more" if carried else "nothing else vouches for the whole"
         sentence = f"{found}. {told[0]}; {rest}."
     elif carried and certificate.found == 1:
-        sentence = "1 post, as pasted." if carried == "paste" else "1 article, as the saved page has it."
+        sentence = "1 post, as pasted." if carried == "paste" else "1 article, as its page had it."
     else:
         sentence = f"{found}; whether that is all cannot be told from here."
     return " ".join([sentence, *(f"{doubt}." for doubt in doubts)])

@@ -69,7 +69,9 @@ def stitch(thread: Thread) -> Document:
 def title(thread: Thread, document: Document) -> str:
     """Return what to call a thread: the article's own title, else its first words."""
     named = next((item.name for item in thread.items if isinstance(item, Post) and item.name), "")
-    return named or first_words(document.text.partition("\n\n")[0], 90) or "Untitled"
+    words = named or first_words(document.text.partition("\n\n")[0], 90)
+    gone = not any(isinstance(item, Post) for item in thread.items)
+    return words or ("A thread that is gone" if gone else "Untitled")
 
 
 class _Writer:

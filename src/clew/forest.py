@@ -11,12 +11,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import reduce
+from functools import cached_property, reduce
 from heapq import heapify, heappop, heappush
 
 import msgspec
 
-from clew.model import Actor, Item, Post, Tombstone, Version
+from clew.model import Actor, Item, Limit, Post, Tombstone, Version
+from clew.text import tail
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TID = re.compile("[2-7a-z]{13}")
@@ -31,9 +32,10 @@ Moment = tuple[float, int, int, str]
 class Forest:
     """All items of some captures. ``parents`` holds no cycle; a parent that is not here has a tombstone."""
 
-    def __init__(self, parsed: Iterable[Actor | Item]) -> None:
+    def __init__(self, parsed: Iterable[Actor | Item | Limit]) -> None:
         self.items: dict[str, Item] = {}
         self.actors: dict[str, Actor] = {}
+        self.limits: set[Limit] = set()
         self.circles: set[str] = set()
         """Posts at which a circle of answers was cut; each is the top of its tree."""
         self.inferred: set[str] = set()
@@ -55,14 +57,27 @@ class Forest:
             self.runs_by_home[home].append(head)
         self._adrift = self._find_adrift()
 
+    def find(self, name: str) -> str:
+        """Return the id of a post that is named by its id, its URL, or the last part of either; else nothing."""
+        if name in self.items:
+            return name
+        return self._named.get(name) or self._named.get(tail(name), "")
+
+    @cached_property
+    def _named(self) -> dict[str, str]:
+        ends = {tail(id_): id_ for id_ in reversed(self.items)}
+        return ends | {item.url: id_ for id_, item in self.items.items() if isinstance(item, Post) and item.url}
+
     # -- building ---------------------------------------------------------------------------------------------
 
-    def _gather(self, parsed: Iterable[Actor | Item]) -> None:
+    def _gather(self, parsed: Iterable[Actor | Item | Limit]) -> None:
         copies: dict[str, list[Item]] = defaultdict(list)
         tellings: dict[str, set[Actor]] = defaultdict(set)
         for value in parsed:
             if isinstance(value, Actor):
                 tellings[value.id].add(value)
+            elif isinstance(value, Limit):
+                self.limits.add(value)
             elif self.items.setdefault(value.id, value) != value:
                 copies[value.id].append(value)
         self.actors = {id_: reduce(_richer, sorted(told, key=_fullness)) for id_, told in tellings.items()}
@@ -221,7 +236,8 @@ class Forest:
             children = [self.items.get(child) for child in self.children.get(id_, ())]
             answers = [child.published for child in children if child is not None and child.published is not None]
             if answers:
-                seconds = (min(answers) - _EPOCH).total_seconds() - 1e-3
+                seconds = (min(answers) - _EPOCH).total_seconds()
+                seconds -= 0 if seconds.is_integer() else 1e-3  # clocks of whole seconds tell no order within one
         return (seconds or 0.0, order, len(id_), id_)
 
     def author(self, id_: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -11,14 +11,18 @@ import msgspec
 
 from clew.document import stitch, title
 from clew.errors import ClewError, InputError, Refused, StoreError, ThreadError
-from clew.model import Actor, Capture, Deletion, Item, OptOut, Post, Thread
+from clew.fetch import SOURCE, VISIT
+from clew.model import Actor, Capture, Deletion, Item, Limit, OptOut, Post, Thread
 from clew.outline import name as name_of
 from clew.plugins import Source, sources
-from clew.reading import LINK, Reading, derive, every_item, in_order, is_media
-from clew.store import Output, Saving, Store, Writer
+from clew.reading import Reading, consent, derive, is_media, reader_of, told
+from clew.store import Output, Reads, Saving, Store, Writer, thinned
+from clew.text import LINK
 from clew.text import key as key_of
+from clew.thread import every_item
+from clew.visiting import HIDDEN
 
-_FORGOTTEN = "the author asked to be left out of Clew"
+_COPY = "clew"  # the source of what Clew exported
 
 
 def save(store: Store, reading: Reading, thread: Thread) -> str:
@@ -30,72 +34,123 @@ def save(store: Store, reading: Reading, thread: Thread) -> str:
         Refused: the author does not want it, or it is not public.
         StoreError: it cannot be written.
     """
-    _consent(thread)
+    consent(thread, "Read it without --save")
     source, captures = reading.source, reading.captures(thread)
-    asked = next(item.id for item in thread.items if isinstance(item, Post))
+    asked = next((item.id for item in thread.items if isinstance(item, Post)), thread.id)
     with store.writing() as writer:
-        wish = writer.opted_out([thread.attributed_to])
-        if wish:
-            raise Refused(f"Not kept: {_FORGOTTEN}", _author(thread), f"Ended by: clew forget --lift {wish.actor}")
+        mind_opt_outs(writer, thread)
         earlier = list(_kept_before(writer, thread))
-        writer.put_captures(_without(source, captures, frozenset(wish.actor for wish in writer.opt_outs())))
-        digests = dict.fromkeys(capture.sha256 for capture in captures)
+        if source.name == _COPY and (theirs := next((old for old in earlier if old.source != _COPY), None)):
+            return key_of(theirs.thread)  # what came from the network itself goes before an export of it
+        own = (old for old in earlier if source.name == _COPY or old.source != _COPY)
+        kept = [capture for old in own for capture in writer.captures(old.thread)]
+        kept = thinned([*kept, *put_captures(writer, source, captures)])
+        merged = derive(source, kept, asked, thread.rule)
+        key = _put(writer, merged, source, asked, kept, *_address(reading, captures, earlier))
         for old in earlier:
-            digests |= dict.fromkeys(writer.saving(old.id).captures)
-        merged = derive(source, [writer.capture(digest) for digest in digests], asked, thread.rule)
-        key = _put(writer, merged, source, asked, list(digests))
-        for old in earlier:
-            if old.id != merged.id:
-                writer.alias(old.id, merged.id)
-                writer.drop_thread(old.id)
+            if old.thread != merged.id:
+                writer.alias(old.thread, merged.id)
+                writer.drop_thread(old.thread)
     return key
 
 
-def _put(writer: Writer, thread: Thread, source: Source, asked: str, digests: Sequence[str]) -> str:
+def mind_opt_outs(store: Reads, thread: Thread) -> None:
+    """Refuse a thread whose author asked to be left out.
+
+    Raises:
+        Refused: so it is.
+    """
+    author = next((a for a in thread.actors if a.id == thread.attributed_to), Actor(thread.attributed_to))
+    wish = store.opted_out(_names(author))
+    if wish:
+        hint = f"Ended by: clew forget --lift {wish.actor}"
+        raise Refused("The author asked to be left out of Clew", _author(thread), hint)
+
+
+def _names(actor: Actor) -> tuple[str, ...]:
+    """Return what an actor may be called in a wish that was noted before anything of theirs was seen."""
+    return actor.id, actor.url, actor.url.removesuffix("/"), f"{actor.url}/"
+
+
+def put_captures(writer: Writer, source: Source, captures: Sequence[Capture]) -> list[Capture]:
+    """Keep captures without what is not public and without the text of who opted out; return them as kept."""
+    out = frozenset(wish.actor for wish in writer.opt_outs())
+    return list(writer.put_captures(_without(source, captures, out)))
+
+
+def _address(
+    reading: Reading, captures: Sequence[Capture], earlier: Sequence[Saving]
+) -> tuple[str, datetime | None]:
+    """Return the address to ask again, given now or before, and when it was last asked."""
+    url = reading.url or next((old.url for old in earlier if old.url), "")
+    times = [old.looked for old in earlier if old.looked]
+    times += [capture.retrieved for capture in captures] if reading.url else []
+    return url, max(times, default=None)
+
+
+def _put(
+    writer: Writer,
+    thread: Thread,
+    source: Source,
+    asked: str,
+    captures: Sequence[Capture],
+    url: str,
+    looked: datetime | None,
+) -> str:
     named = title(thread, stitch(thread))
-    return writer.put_thread(thread, title=named, source=source.name, post=asked, captures=digests)
+    return writer.put_thread(
+        thread, title=named, source=source.name, post=asked, captures=captures, url=url, looked=looked
+    )
 
 
 def _author(thread: Thread) -> str:
     return name_of(next((a for a in thread.actors if a.id == thread.attributed_to), Actor(thread.attributed_to)))
 
 
-def _consent(thread: Thread) -> None:
-    """Refuse what its author or the platform does not give to everybody."""
-    actor = next((a for a in thread.actors if a.id == thread.attributed_to), Actor(thread.attributed_to))
-    if "no-unauthenticated" in actor.restrictions:
-        raise Refused("Not kept: the author shows posts to people who are logged in only", name_of(actor))
-    if any(isinstance(item, Post) and item.visibility == "private" for item in thread.items):
-        raise Refused("Not kept: the thread is not public", name_of(actor), "Read it without --save")
-
-
-def _kept_before(writer: Writer, thread: Thread) -> Iterator[Thread]:
-    """Yield the kept threads that share a post of the main line with ``thread``."""
+def _kept_before(writer: Writer, thread: Thread) -> Iterator[Saving]:
+    """Yield the savings of the kept threads that share a post of the main line with ``thread``."""
     line = {item.id for item in thread.items}
     for key in writer.sharing(line):
         kept = writer.thread(key)
         if kept.id in line or any(item.id == thread.id for item in kept.items):
-            yield kept
+            yield writer.saving(key)
 
 
 def _without(source: Source, captures: Sequence[Capture], out: frozenset[str]) -> Iterator[Capture]:
     """Yield captures without what is not public: posts for followers, and the text of who opted out (``out``) or
     shows posts to people who are logged in only."""
-    values = list(_parsed(source, captures))
+    values = list(told(source, captures))
     actors = [value for value in values if isinstance(value, Actor)]
-    out |= {actor.id for actor in actors if "no-unauthenticated" in actor.restrictions}
+    out |= {a.id for a in actors if HIDDEN in a.restrictions or not out.isdisjoint(_names(a))}
     out &= _people(values)
     owners = _owners(captures, values) if out and source.members else {}
+
+    def public(capture: Capture) -> bytes:
+        body = reader_of(source, capture).redact(capture, frozenset())
+        return _redacted(source, msgspec.structs.replace(capture, body=body), out, owners)
+
+    bodies = _rewritten((capture for capture in captures if not is_media(capture)), public)
+    theirs = {a.url for v in values if isinstance(v, Post) and v.attributed_to in out for a in v.attachments}
+    bodies |= {c.sha256: b"" for c in captures if is_media(c) and (c.member or c.url) in theirs}
     for capture in captures:
-        body = capture.body
-        if not is_media(capture):
-            body = source.redact(capture, frozenset())
-            body = _redacted(source, msgspec.structs.replace(capture, body=body), out, owners)
+        body = bodies.get(capture.sha256, capture.body)
         yield msgspec.structs.replace(capture, body=body, redacted=True) if body != capture.body else capture
 
 
-def _people(values: Iterable[Actor | Item]) -> frozenset[str]:
-    return frozenset(value.id if isinstance(value, Actor) else value.attributed_to for value in values)
+def _rewritten(captures: Iterable[Capture], rewrite: Callable[[Capture], bytes]) -> dict[str, bytes]:
+    """Return each body, by digest, after ``rewrite`` saw it once for each address that it came from."""
+    bodies: dict[str, bytes] = {}
+    for capture in captures:
+        body = bodies.get(capture.sha256, capture.body)
+        bodies[capture.sha256] = rewrite(msgspec.structs.replace(capture, body=body))
+    return bodies
+
+
+def _people(values: Iterable[Actor | Item | Limit]) -> frozenset[str]:
+    return frozenset(
+        value.attributed_to if isinstance(value, Item) else value.id if isinstance(value, Actor) else value.actor
+        for value in values
+    )
 
 
 def _redacted(source: Source, capture: Capture, out: frozenset[str], owners: Mapping[str, str]) -> bytes:
@@ -104,14 +159,10 @@ def _redacted(source: Source, capture: Capture, out: frozenset[str], owners: Map
         return capture.body
     if owner := owners.get(capture.sha256):
         capture = msgspec.structs.replace(capture, headers={"author": owner} | capture.headers)
-    return source.redact(capture, out)
+    return reader_of(source, capture).redact(capture, out)
 
 
-def _parsed(source: Source, captures: Sequence[Capture]) -> Iterator[Actor | Item]:
-    return source.parse(capture for capture in in_order(captures) if not is_media(capture))
-
-
-def _owners(captures: Sequence[Capture], values: Iterable[Actor | Item]) -> dict[str, str]:
+def _owners(captures: Sequence[Capture], values: Iterable[Actor | Item | Limit]) -> dict[str, str]:
     """Return whose a capture is, by digest: who wrote its posts, else the owner of the archive."""
     owners: dict[str, str] = {}
     owner = ""
@@ -149,9 +200,9 @@ def rebuild(store: Store) -> Iterator[str]:
         savings = list(writer.savings())
         writer.clear_derived()
         for saving in savings:
-            source = source_named(saving.source)
-            thread = derive(source, writer.captures(saving.thread), saving.post, saving.rule)
-            _put(writer, thread, source, saving.post, saving.captures)
+            source, captures = source_named(saving.source), writer.captures(saving.thread)
+            thread = derive(source, captures, saving.post, saving.rule)
+            _put(writer, thread, source, saving.post, captures, saving.url, saving.looked)
             yield thread.id
 
 
@@ -160,8 +211,9 @@ def check(store: Store) -> Iterator[Finding | str]:
     for saving in store.savings():
         try:
             captures = store.captures(saving.thread)
+            broken = dict.fromkeys(c.sha256[:12] for c in captures if not _is_intact(c))
             findings = [
-                *(f"capture {c.sha256[:12]} is not what was received" for c in captures if not _is_intact(c)),
+                *(f"capture {digest} is not what was received" for digest in broken),
                 *_differences(store.thread(saving.thread), saving, captures),
             ]
         except ClewError as error:
@@ -221,7 +273,7 @@ def forget(store: Store, who: str, by: str, *, opt_out: bool = True, now: dateti
         redacted: set[str] = set()
         savings = list(writer.savings())
         for saving in savings:
-            redacted |= set(_redact(writer, source_named(saving.source), saving, frozenset([actor.id])))
+            redacted |= set(redact(writer, source_named(saving.source), saving, frozenset([actor.id])))
         named = set(writer.threads_with(actor.id))
         affected = [s.thread for s in savings if s.thread in named or redacted.intersection(s.captures)]
         outputs = tuple(out for out in writer.outputs() if _holds(writer, out, frozenset(affected)))
@@ -238,21 +290,27 @@ def forget(store: Store, who: str, by: str, *, opt_out: bool = True, now: dateti
 
 def _derived_again(writer: Writer, saving: Saving, forgotten: str) -> bool:
     """Derive a thread from what is left; drop it where it is the forgotten author's."""
-    source = source_named(saving.source)
+    source, captures = source_named(saving.source), writer.captures(saving.thread)
     try:
-        thread = derive(source, writer.captures(saving.thread), saving.post, saving.rule)
+        thread = derive(source, captures, saving.post, saving.rule)
     except ThreadError:
         thread = None
     if thread is None or thread.attributed_to == forgotten:
         writer.drop_thread(saving.thread)
         return False
+    put_again(writer, saving, thread, captures, saving.looked)
+    return True
+
+
+def put_again(
+    writer: Writer, saving: Saving, thread: Thread, captures: Sequence[Capture], looked: datetime | None
+) -> str:
+    """Keep what is derived for a saving now in place of what was, and return its key."""
+    key = _put(writer, thread, source_named(saving.source), saving.post, captures, saving.url, looked)
     if thread.id != saving.thread:  # its head is another now
-        _put(writer, thread, source, saving.post, saving.captures)
         writer.alias(saving.thread, thread.id)
         writer.drop_thread(saving.thread)
-    else:
-        _put(writer, thread, source, saving.post, saving.captures)
-    return True
+    return key
 
 
 def _holds(writer: Writer, output: Output, threads: frozenset[str]) -> bool:
@@ -268,11 +326,11 @@ def _holds(writer: Writer, output: Output, threads: frozenset[str]) -> bool:
     return False
 
 
-def _redact(writer: Writer, source: Source, saving: Saving, actors: frozenset[str]) -> Iterator[str]:
+def redact(writer: Writer, source: Source, saving: Saving, actors: frozenset[str]) -> Iterator[str]:
     """Redact the captures of a thread, and yield the digests of those that held something of the actors: also of
     somebody who stands in a capture and not in the thread."""
     captures = writer.captures(saving.thread)
-    values = list(_parsed(source, captures))
+    values = list(told(source, captures))
     shown = list(every_item(writer.thread(saving.thread)))
     if not actors & (_people(values) | _people(shown)):
         return
@@ -280,14 +338,17 @@ def _redact(writer: Writer, source: Source, saving: Saving, actors: frozenset[st
     theirs = {digest for post in posts for digest in (post.capture, *post.also_from)}
     pictures = {attachment.sha256 for post in posts for attachment in post.attachments}
     owners = _owners(captures, values) if source.members else {}
-    for capture in captures:
+
+    def without(capture: Capture) -> bytes:
         if is_media(capture):
-            body = b"" if capture.sha256 in pictures else capture.body
-        else:
-            body = _redacted(source, capture, actors, owners)
-        if body != capture.body:
-            writer.redact(capture.sha256, body, headers={} if capture.sha256 in theirs else None)
-            yield capture.sha256
+            return b"" if capture.sha256 in pictures else capture.body
+        return _redacted(source, capture, actors, owners)
+
+    before = {capture.sha256: capture.body for capture in captures}
+    for digest, body in _rewritten(captures, without).items():
+        if body != before[digest]:
+            writer.redact(digest, body, headers=(VISIT, SOURCE) if digest in theirs else None)
+            yield digest
 
 
 def somebody(store: Store, who: str) -> Actor:

@@ -1,4 +1,4 @@
-"""Something given (file, folder, archive, text) -> its threads and the captures each is made of.
+"""Something given (address, file, folder, archive, text) -> its threads and the captures each is made of.
 
 ``derive`` is pure: the same captures give the same thread. Saving, rebuilding and checking share it.
 """
@@ -8,23 +8,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 
 from clew import captures as received
-from clew.config import Limits
+from clew.config import Config
 from clew.decode import load
-from clew.errors import InputError, ThreadError
+from clew.errors import InputError, Refused, ThreadError
+from clew.fetch import SOURCE, Client
 from clew.forest import Forest
-from clew.model import Actor, Capture, Item, Post, Rule, Run, Thread, Tombstone
+from clew.model import Actor, Attachment, Capture, Item, Limit, Post, Rule, Run, Thread, Tombstone
+from clew.outline import name as name_of
 from clew.plugins import Source, sources
+from clew.sources.exported import ready
 from clew.store.spool import Spool
-from clew.text import tail
-from clew.thread import assemble, threads
-
-LINK = re.compile(r"(https?://|at://)\S+\Z")
+from clew.text import LINK, address
+from clew.thread import assemble, every_item, threads
+from clew.visiting import HIDDEN, Found, current, embedded, pictures, settled, visit
 
 
 def opened(
@@ -32,31 +35,92 @@ def opened(
     *,
     author: str = "",
     published: str = "",
-    limits: Limits | None = None,
+    config: Config | None = None,
     keep: bool = True,
+    media: bool = False,
     progress: Callable[[int], object] = bool,
 ) -> Reading:
     """Return a reading of what was given; a context manager.
 
-    ``keep``: its threads may be saved, so an archive's records are held on disk meanwhile. ``progress`` hears how
-    many records were read.
+    ``keep``: its threads may be saved, so an archive's records are held on disk meanwhile. ``media``: fetch the
+    pictures of what an address leads to. ``progress`` hears how many records were read, or requests made.
     """
-    bounds = limits or Limits()
+    settings = config or Config()
     if isinstance(given, Capture):
         return _reading([_told(given, author, published)])
-    if isinstance(given, str) and LINK.match(given.strip()):
-        raise InputError(
-            "Links cannot be fetched yet",
-            given.strip(),
-            "Save the post's page or the API's answer, and give the file",
-        )
+    if isinstance(given, str) and (link := address(given)):
+        return asked(link, settings, media=media, progress=progress)
     if isinstance(given, str) and "\n" in given.strip():
         return _reading([received.paste(given, author=author, published=published)])
     path = Path(given)
-    found = received.open_input(path, limits=bounds)
+    found = received.open_input(path, limits=settings.limits)
     if isinstance(found, Capture):
         return _reading([_told(found, author, published)])
-    return _Spooled(found, path, bounds.thread, keep, progress)
+    return _Spooled(found, path, settings.limits.thread, keep, progress)
+
+
+def asked(
+    url: str,
+    config: Config,
+    *,
+    media: bool = False,
+    earlier: Sequence[Capture] = (),
+    known: Sequence[str] = (),
+    progress: Callable[[int], object] = bool,
+) -> Reading:
+    """Return a reading of the thread at an address, fetched now.
+
+    Args:
+        url: of a post or an article.
+        config: how and whom to ask.
+        media: fetch its pictures too.
+        earlier: captures of an earlier visit; what did not change is not sent again.
+        known: ids of posts that were here before; each is looked for.
+        progress: hears how many requests were made.
+
+    Raises:
+        SourceError: the post was not to be had.
+        Refused: its author does not want it to be read this way, or it is not public.
+    """
+    with Client(config, earlier=earlier, progress=progress) as client:
+        source, post = visit(url, client, known)
+        reading = _Whole(source, client.captures, url, post)
+        if thread := reading.main():
+            consent(thread)
+            embedded(thread, client)
+            if len(client.captures) > len(reading.captures(thread)):
+                reading = _Whole(source, client.captures, url, post)
+                thread = reading.one()
+            if hidden := frozenset(a.id for a in thread.actors if HIDDEN in a.restrictions):
+                reading = _Whole(source, _without(source, client.captures, hidden), url, post)
+                thread = reading.one()
+            if media:
+                reading = _Whole(source, [*reading.captures(thread), *pictures(thread, client)], url, post)
+    return reading
+
+
+def _without(source: Source, captures: Iterable[Capture], actors: frozenset[str]) -> list[Capture]:
+    """Return captures without the text of these actors, whom another's thread quotes or answers."""
+    found = []
+    for capture in captures:
+        body = reader_of(source, capture).redact(capture, actors)
+        found.append(
+            capture if body == capture.body else msgspec.structs.replace(capture, body=body, redacted=True)
+        )
+    return found
+
+
+def consent(thread: Thread, hint: str = "") -> None:
+    """Refuse what its author or the platform does not give to everybody; ``hint`` is what to do instead.
+
+    Raises:
+        Refused: so it is.
+    """
+    actor = next((a for a in thread.actors if a.id == thread.attributed_to), Actor(thread.attributed_to))
+    if HIDDEN in actor.restrictions:
+        raise Refused("The author shows posts to people who are logged in only", name_of(actor), hint)
+    if any(isinstance(item, Post) and item.visibility == "private" for item in thread.items):
+        raise Refused("This thread is not public", name_of(actor), hint)
 
 
 def _told(capture: Capture, author: str, published: str) -> Capture:
@@ -97,6 +161,8 @@ class Reading(AbstractContextManager["Reading"]):
     """What was given, parsed: its threads, and the captures that each is made of."""
 
     source: Source
+    url: str = ""
+    """The address that was asked; empty for files and pastes."""
 
     def threads(self, rule: Rule = "longest") -> Iterator[Thread]:
         """Yield every thread, earliest first (in an archive: conversation by conversation)."""
@@ -141,27 +207,30 @@ class Reading(AbstractContextManager["Reading"]):
 
 
 class _Whole(Reading):
-    """Captures that fit into memory: a paste, a file, an answer."""
+    """Captures that fit into memory: a paste, a file, the answers of one visit (to ``url``, for ``post``)."""
 
-    def __init__(self, source: Source, captures: tuple[Capture, ...]) -> None:
-        self.source, self._captures = source, captures
-        self._forest = Forest(source.parse(captures))
+    def __init__(self, source: Source, captures: Sequence[Capture], url: str = "", post: str = "") -> None:
+        self.source, self.url, self._captures = source, url, tuple(captures)
+        pages = (capture for capture in self._captures if not is_media(capture))
+        self._asked = post or next(filter(None, map(source.anchor, pages)), "")
+        self._forest = Forest(parsed(source, self._captures))
 
     def threads(self, rule: Rule = "longest") -> Iterator[Thread]:
-        return threads(self._forest, rule)
+        if self._asked and (whole := ready(self._captures, self._asked, rule)):
+            return iter([whole])
+        return (with_media(thread, self._captures) for thread in threads(self._forest, rule))
 
     def thread(self, post: str, rule: Rule = "longest") -> Thread:
-        return assemble(self._forest, _id_in(self._forest, post), rule)
+        return _put_together(self._forest, self._captures, self._forest.find(post) or post, rule)
 
     def captures(self, thread: Thread) -> list[Capture]:  # noqa: ARG002  all of it: a capture is not cut up
         return list(self._captures)
 
     def main(self, rule: Rule = "longest") -> Thread | None:
         """A capture may say which post it was asked for; else one conversation has one longest thread."""
-        asked = next(filter(None, map(self.source.anchor, self._captures)), "")
-        if asked and isinstance(self._forest.items.get(asked), Post):
-            return assemble(self._forest, asked, rule)
-        found = list(threads(self._forest, rule))
+        if isinstance(self._forest.items.get(self._asked), Post) or (self.url and self._asked):
+            return self.thread(self._asked, rule)
+        found = list(self.threads(rule))
         roots = {[thread.id, *self._forest.ancestors(thread.id)][-1] for thread in found}
         if len(roots) == 1:
             return max(found, key=lambda thread: thread.certificate.found)
@@ -191,7 +260,7 @@ class _Spooled(Reading):
         for value in self.source.parse(self._kept(self._archive.captures(self.source.members))):
             if isinstance(value, Actor):
                 self._actors.append(value)
-            else:
+            elif not isinstance(value, Limit):
                 if isinstance(value, Tombstone) and value.reason == "private":
                     self._buried[value.id] = self._record
                 yield value
@@ -261,16 +330,6 @@ def _with_archives() -> str:
     return ", ".join(source.title for source in sources() if source.members)
 
 
-def _id_in(forest: Forest, post: str) -> str:
-    """Return the id of a post that is named by its id, the last part of it, or its URL."""
-    if post in forest.items:
-        return post
-    for id_, item in forest.items.items():
-        if (isinstance(item, Post) and item.url == post) or tail(id_) == post:
-            return id_
-    return post
-
-
 def _at_most(values: Iterator[Thread], count: int) -> Iterator[Thread]:
     for _, value in zip(range(count), values, strict=False):
         yield value
@@ -281,8 +340,39 @@ def _at_most(values: Iterator[Thread], count: int) -> Iterator[Thread]:
 
 def derive(source: Source, captures: Sequence[Capture], post: str, rule: Rule) -> Thread:
     """Return the thread of ``post`` as these captures give it. Pure; the order of captures does not matter."""
-    parsed = source.parse(capture for capture in in_order(captures) if not is_media(capture))
-    return with_media(assemble(parsed, post, rule), captures)
+    return _put_together(parsed(source, captures), captures, post, rule)
+
+
+def _put_together(found: Iterable[Found] | Forest, captures: Sequence[Capture], post: str, rule: Rule) -> Thread:
+    """Return the thread of ``post``: as it was exported, else as its posts make it."""
+    return with_media(ready(captures, post, rule) or assemble(found, post, rule), captures)
+
+
+def parsed(source: Source, captures: Sequence[Capture]) -> Iterator[Found]:
+    """Yield what captures hold; of several looks at the same post what the latest says of it."""
+    pages = [capture for capture in captures if not is_media(capture)]
+    return settled(told(source, current(pages)), pages)
+
+
+def told(source: Source, captures: Iterable[Capture]) -> Iterator[Found]:
+    """Yield what captures hold, pictures aside, each read by its own source."""
+    own: list[Capture] = []
+    others: dict[str, list[Capture]] = {}
+    for capture in in_order(captures):
+        if not is_media(capture):
+            reader = reader_of(source, capture)
+            (own if reader is source else others.setdefault(reader.name, [])).append(capture)
+    yield from source.parse(own)
+    for name in sorted(others):
+        for value in reader_of(source, others[name][0]).parse(others[name]):
+            if not isinstance(value, Limit):  # what is around an embedded post is not looked for
+                yield value
+
+
+def reader_of(source: Source, capture: Capture) -> Source:
+    """Return the source that reads a capture: of a post that stands in an article not the article's."""
+    name = capture.headers.get(SOURCE, source.name)
+    return next((other for other in sources() if other.name == name), source)
 
 
 def in_order(captures: Iterable[Capture]) -> list[Capture]:
@@ -290,36 +380,41 @@ def in_order(captures: Iterable[Capture]) -> list[Capture]:
     return sorted(captures, key=_place)
 
 
-def _place(capture: Capture) -> tuple[str, bool, list[str | int], str]:
+def _place(capture: Capture) -> tuple[str, bool, list[str | int], str, str, datetime]:
     """Sort key: in an archive what stands whole before the records, members and records by number."""
     parts = re.split(r"([0-9]+)", capture.member)
     natural: list[str | int] = [int(part) if n % 2 else part for n, part in enumerate(parts)]
-    return (capture.archive, "#" in capture.member, natural, capture.sha256)
+    return (capture.archive, "#" in capture.member, natural, capture.sha256, capture.url, capture.retrieved)
 
 
 def with_media(thread: Thread, captures: Iterable[Capture]) -> Thread:
     """Note on each attachment which capture is our copy of it."""
-    copies = {capture.member: capture.sha256 for capture in captures if is_media(capture)}
+    copies = {capture.member or capture.url: capture for capture in captures if is_media(capture)}
     if not copies:
         return thread
+
+    def attachment(value: Attachment) -> Attachment:
+        copy = next((copy for name, copy in copies.items() if _names(value.url, name)), None)
+        if copy is None:
+            return value
+        return msgspec.structs.replace(value, sha256=copy.sha256, media_type=copy.media_type)
 
     def item(value: Item) -> Item:
         if isinstance(value, Tombstone) or not value.attachments:
             return value
-        attachments = tuple(
-            msgspec.structs.replace(a, sha256=next((d for m, d in copies.items() if _names(a.url, m)), a.sha256))
-            for a in value.attachments
-        )
-        return msgspec.structs.replace(value, attachments=attachments)
+        return msgspec.structs.replace(value, attachments=tuple(map(attachment, value.attachments)))
 
     def run(value: Run) -> Run:
-        return msgspec.structs.replace(value, items=tuple(map(item, value.items)))
+        items, answered = tuple(map(item, value.items)), tuple(map(item, value.answered))
+        return msgspec.structs.replace(value, items=items, answered=answered)
 
     return msgspec.structs.replace(
         thread,
         items=tuple(map(item, thread.items)),
         branches=tuple(map(run, thread.branches)),
         asides=tuple(map(run, thread.asides)),
+        context=tuple(map(item, thread.context)),
+        quoted=tuple(post for post in map(item, thread.quoted) if isinstance(post, Post)),
     )
 
 
@@ -329,10 +424,3 @@ def is_media(capture: Capture) -> bool:
 
 def _names(url: str, member: str) -> bool:
     return bool(url) and (member == url or member.endswith("/" + url))
-
-
-def every_item(thread: Thread) -> Iterator[Item]:
-    """Yield every item that a thread holds, in any role."""
-    yield from (*thread.context, *thread.items, *thread.quoted)
-    for run in (*thread.branches, *thread.asides):
-        yield from (*run.answered, *run.items)

@@ -13,6 +13,10 @@ from collections.abc import Callable
 from hashlib import sha256
 from itertools import accumulate, pairwise
 
+LINK = re.compile(r"\s*(https?://|at://)\S+\s*\Z")
+"""A text that is nothing but an address."""
+_COPIED = re.compile(r"\s*<?((?i:https?|at))(://[^\s<>]+)>?\s*\Z")
+
 _CHUNK = 4096
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")  # two units of UTF-16 each
 _DRIVES = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -56,6 +60,13 @@ def from_utf16(text: str) -> Callable[[int], int]:
         return offset - bisect_left(starts, offset)
 
     return convert
+
+
+def address(text: str) -> str:
+    """Return the address that ``text`` is, however it was copied: among spaces, in angle brackets, with a capital
+    letter in front; empty where it is none."""
+    found = _COPIED.match(text)
+    return found[1].lower() + found[2] if found else ""
 
 
 def printable(text: str) -> str:

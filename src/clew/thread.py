@@ -24,7 +24,7 @@ from clew import counters
 from clew.certificate import PLAIN, certify
 from clew.errors import ThreadError
 from clew.forest import Forest, id_seconds
-from clew.model import Actor, Item, Post, Rule, Run, Thread, Tombstone
+from clew.model import Actor, Item, Limit, Post, Rule, Run, Thread, Tombstone
 
 VERSION = 1
 _STAR = 3  # so many answers to the head without an answer of their own make a star
@@ -37,7 +37,7 @@ _BOOKKEEPING = re.compile(
 )
 
 
-def assemble(parsed: Iterable[Actor | Item] | Forest, post: str, rule: Rule = "longest") -> Thread:
+def assemble(parsed: Iterable[Actor | Item | Limit] | Forest, post: str, rule: Rule = "longest") -> Thread:
     """Return the thread that ``post`` belongs to: its author's, from any post in it.
 
     Args:
@@ -53,7 +53,8 @@ def assemble(parsed: Iterable[Actor | Item] | Forest, post: str, rule: Rule = "l
     if item is None:
         raise ThreadError("No such post here", post, "Run without --post to see which there are")
     head = forest.heads[post]
-    if not any(isinstance(forest.items[id_], Post) for id_ in forest.subtree(head)):
+    gone = isinstance(item, Tombstone) and item.checked  # a thread that is gone altogether is one still
+    if not gone and not any(isinstance(forest.items[id_], Post) for id_ in forest.subtree(head)):
         reason = item.reason if isinstance(item, Tombstone) else "unavailable"
         raise ThreadError(f"This post is {PLAIN[reason]}, and nothing of its thread is here", post)
     return _thread(forest, head, rule)
@@ -71,6 +72,13 @@ def threads(forest: Forest, rule: Rule = "longest") -> Iterator[Thread]:
     for head in forest.homes:  # by age
         if head in listed:
             yield _thread(forest, head, rule)
+
+
+def every_item(thread: Thread) -> Iterator[Item]:
+    """Yield every item that a thread holds, in any role."""
+    yield from (*thread.context, *thread.items, *thread.quoted)
+    for run in (*thread.branches, *thread.asides):
+        yield from (*run.answered, *run.items)
 
 
 def places(forest: Forest, listed: Iterable[Thread]) -> dict[str, str]:
@@ -93,9 +101,9 @@ def _quoted_only(forest: Forest) -> set[str]:
     """Return the lone posts that are here because another author's post quotes them, or a quote of it does."""
     lone = set()
     for item in forest.items.values():
-        quoted = _quoted_by(forest, item)
-        if quoted is not None and quoted.attributed_to != item.attributed_to and _stands_alone(forest, quoted.id):
-            lone.add(quoted.id)
+        for quoted in _quotes(forest, item):
+            if quoted.attributed_to != item.attributed_to and _stands_alone(forest, quoted.id):
+                lone.add(quoted.id)
     shown = _quoted(forest, (item for id_, item in forest.items.items() if id_ not in lone))
     return lone & {post.id for post in shown}  # two that quote each other, and nobody else does, are no quotes
 
@@ -283,12 +291,24 @@ def _aside_runs(lines: _Lines, heads: list[str]) -> Iterator[Run]:
         yield from _branches(lines, line)
 
 
-def _quoted_by(forest: Forest, item: Item) -> Post | None:
-    """Return the post that an item quotes, if it is here and its author lets it be shown as a quote."""
-    if not isinstance(item, Post) or item.quote is None or item.quote.state != "accepted":
-        return None
-    quoted = forest.items.get(item.quote.id)
-    return quoted if isinstance(quoted, Post) else None
+def embeds(post: Post) -> Iterator[str]:
+    """Yield the addresses of the posts that stand in a text: quoted with a link, or in a frame."""
+    yield from (facet.href for facet in post.facets if facet.type == "quote" and facet.href)
+    if post.generator:
+        yield from (card.url for card in post.attachments if card.type == "card")
+
+
+def _quotes(forest: Forest, item: Item) -> Iterator[Post]:
+    """Yield the posts that an item quotes, if they are here and their authors let them be shown as quotes."""
+    if not isinstance(item, Post):
+        return
+    named = [item.quote.id] if item.quote and item.quote.state == "accepted" else []
+    if item.generator:
+        named += [forest.find(link) for link in embeds(item)]
+    for id_ in dict.fromkeys(named):
+        quoted = forest.items.get(id_)
+        if isinstance(quoted, Post):
+            yield quoted
 
 
 def _quoted(forest: Forest, shown: Iterable[Item]) -> list[Post]:
@@ -296,10 +316,10 @@ def _quoted(forest: Forest, shown: Iterable[Item]) -> list[Post]:
     found: dict[str, Post] = {}
     waiting = list(shown)
     for item in waiting:  # grows meanwhile
-        quoted = _quoted_by(forest, item)
-        if quoted is not None and quoted.id not in found:
-            found[quoted.id] = quoted
-            waiting.append(quoted)
+        for quoted in _quotes(forest, item):
+            if quoted.id not in found:
+                found[quoted.id] = quoted
+                waiting.append(quoted)
     return list(found.values())
 
 

@@ -21,6 +21,7 @@ from clew.captures import Member
 from clew.dates import DATE_ONLY, LOCAL_TIME
 from clew.decode import REDACTED, encoding, plain
 from clew.errors import InputError, ParseError
+from clew.fetch import Client
 from clew.model import Actor, Capture, Post, Tombstone
 from clew.plugins import Source
 
@@ -45,6 +46,12 @@ class Paste:
     title = "Pasted text"
     formats: tuple[str, ...] = ("plain text of a thread or an article, also from pages that unroll threads",)
     members: tuple[Member, ...] = ()
+    patterns: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+    def fetch(self, url: str, client: Client, known: Sequence[str] = ()) -> str:  # noqa: ARG002
+        """Refuse: a text has no address."""
+        raise InputError("A pasted text has no address", url)
 
     def sniff(self, capture: Capture) -> bool:
         """Take any text that is not markup or data. Control characters alone do not make it binary."""
