@@ -324,7 +324,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     """Return a strategy for what a field of a noun may hold."""
     origin, args = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        fields = get_type_hints(hint)
+        fields = {name: of for name, of in get_type_hints(hint).items() if name != "captures"}
         return st.deferred(lambda: st.builds(hint, **{name: values(of) for name, of in fields.items()}))
     if origin is Literal:
         return st.sampled_from(args)
@@ -364,7 +364,10 @@ def test_json_is_what_it_says() -> None:
 def test_any_page_is_exported(page_: Page) -> None:
     """A page whose parts do not even fit one another is still a thread with its document in every format."""
     fitting = msgspec.structs.replace(page_, document=stitch(page_.thread))
-    assert all(exporter.export(fitting).endswith(b"\n") for exporter in exporters())
+    for exporter in exporters():
+        exported = exporter.export(fitting)
+        assert exported
+        assert exported.endswith(b"\n") or not exporter.media_type.startswith("text/")
 
 
 def test_exporters_are_listed() -> None:

@@ -6,20 +6,24 @@ from typing import Any
 
 import msgspec
 
+from clew.manifest import manifest
 from clew.model import Page
 from clew.plugins import Exporter
 
 
 class Data:
-    """The nouns of ``clew.model`` as JSON, with their names and their defaults left out."""
+    """The nouns of ``clew.model`` as JSON, with their names, their defaults left out, and the manifest. Of captures
+    there are only the hashes."""
 
     name = "json"
     media_type = "application/json"
     suffix = ".json"
+    wants_captures = True
 
     def export(self, page: Page) -> bytes:
-        """Return the page; ``load`` gives it back."""
-        value: dict[str, Any] = {"@type": "clew:Page", **msgspec.structs.asdict(page)}
+        """Return the page; ``load`` gives it back without its captures."""
+        value: dict[str, Any] = {"@type": "clew:Page", **msgspec.structs.asdict(page), "manifest": manifest(page)}
+        del value["captures"]
         return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
 
 
@@ -30,7 +34,8 @@ def load(data: bytes) -> Page:
         msgspec.DecodeError: it is not one.
     """
     value = msgspec.json.decode(data, type=dict[str, Any])
-    value.pop("@type", None)
+    for name in ("@type", "manifest"):
+        value.pop(name, None)
     return msgspec.convert(value, Page)
 
 
