@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from clew import config, keeping, reading, site, store, web
+from clew import keeping, reading, site, store, web
+from clew.refreshing import refresh
+from clew.store import Store
+from fediverse_servers import PICTURE, Instance, settings
 
 ROOT = Path(__file__).parents[1]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -71,8 +74,50 @@ def mastodon_archive(path: Path) -> None:
         box.writestr("media_attachments/files/1.png", picture())
 
 
+class Held(Instance):
+    """A server that stops answering when its gate is shut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def respond(self, target: str, accept: str, token: str) -> tuple[int, bytes, str]:
+        self.gate.wait()
+        return super().respond(target, accept, token)
+
+
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+def remote() -> Iterator[Held]:
+    with Held() as instance:
+        try:
+            yield instance
+        finally:
+            instance.gate.set()
+
+
+def visited(kept: Store, remote: Instance) -> None:
+    """Keep what a visit and a second look leave: a picture, edits, a post that is gone, a thread that is gone, and
+    one whose end was out of reach."""
+    remote.faults["/red.png"] = (200, PICTURE, "image/png")
+    picture = {"type": "image", "url": f"{remote.base}/red.png", "description": "A red square", "meta": {}}
+    lost, torn = remote.chain(2), remote.chain(3)
+    cut = remote.post("A thread whose end is out of reach", media_attachments=[picture | {"id": "1"}])
+    remote.edit(torn[0], "Part one, as it was meant")
+    remote.edit(torn[0], "Part one, as it was always meant to be")
+    remote.faults[f"/api/v1/statuses/{cut}/context"] = (500, b"{}", "application/json")
+    keys = []
+    for head in (lost[0], torn[0], cut):
+        with reading.opened(remote.address(head), config=settings(attempts=1), media=True) as opened:
+            keys.append(keeping.save(kept, opened, opened.one()))
+    for id_ in (*lost, torn[1]):
+        remote.delete(id_)
+    for key in keys[:2]:
+        refresh(kept, key, settings())
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, remote: Held) -> Iterator[tuple[str, list[str]]]:
     """A served site with every kind of page, and the paths of its pages."""
     folder = tmp_path_factory.mktemp("site")
     mastodon_archive(folder / "archive.zip")
@@ -81,12 +126,16 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, lis
             with reading.opened(given) as opened:
                 for thread in opened.threads():
                     keeping.save(kept, opened, thread)
-        server = web.server(web.app(kept, config.Config()))
+        visited(kept, remote)
+        server = web.server(web.app(kept, settings(read=3600, whole=3600, attempts=1)))
         running = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         running.start()
         try:
             paths = [path for path in site.paths(kept) if path.endswith("/")]
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}", [*paths, "/unroll/", "/nothing/"]
+            yield (
+                f"http://127.0.0.1:{listener.getsockname()[1]}",
+                [*paths, "/unroll/", "/nothing/", "/search/", "/search/?q=harbour", "/search/?q=zzz"],
+            )
         finally:
             server.should_exit = True
             running.join(timeout=30)
@@ -118,10 +167,71 @@ def test_axe_finds_nothing(browser: Browser, address: tuple[str, list[str]], wid
     page = context.new_page()
     for path in paths:
         page.goto(base + path)
-        page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-        assert violations(page) == [], path
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+        assert_is_sound(page, path)
     context.close()
+
+
+def assert_is_sound(page: Page, path: str) -> None:
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    assert violations(page) == [], path
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_while_a_thread_is_fetched_nor_when_that_fails(
+    browser: Browser, address: tuple[str, list[str]], remote: Held, scheme: Any
+) -> None:
+    """The page that waits, and the form that comes back with what was wrong, are sound on a phone too."""
+    remote.gate.clear()
+    context = browser.new_context(color_scheme=scheme, viewport={"width": 320, "height": 700}, bypass_csp=True)
+    page = context.new_page()
+    page.goto(address[0] + "/unroll/")
+    page.get_by_label("Its address, or its text").fill(f"{remote.base}/@ada/{'9' * 80}")
+    page.get_by_role("button", name="Unroll and save").click()
+    page.get_by_role("link", name="Stay as it is").click()
+    assert_is_sound(page, "the page that waits")
+    remote.gate.set()
+    page.get_by_role("link", name="Look by itself").click()
+    page.get_by_role("alert").wait_for()  # it looked again by itself, until there was an error to show
+    assert_is_sound(page, "the form with what was wrong")
+    context.close()
+
+
+def test_an_address_leads_to_its_thread_without_a_script(
+    browser: Browser, address: tuple[str, list[str]], remote: Held
+) -> None:
+    """With scripts off, the page that waits looks again by itself and becomes the thread."""
+    remote.gate.clear()
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address[0] + "/unroll/")
+    page.get_by_label("Its address, or its text").fill(remote.address(remote.post("Found by its address")))
+    page.get_by_role("button", name="Unroll and save").click()
+    page.get_by_role("heading", name="Fetching the thread").wait_for()
+    remote.gate.set()
+    page.wait_for_url("**/t/*/")
+    assert page.locator("article").inner_text().count("Found by its address") >= 1
+    context.close()
+
+
+def test_versions_stand_side_by_side_where_there_is_room(browser: Browser, address: tuple[str, list[str]]) -> None:
+    """Two columns on a wide screen, one below the other on a phone; changes are struck through or underlined."""
+    base, paths = address
+    for width, columns in ((1280, 2), (390, 1)):
+        context = browser.new_context(viewport={"width": width, "height": 900})
+        page = context.new_page()
+        for path in paths:
+            page.goto(base + path)
+            if page.locator(".edits").count():
+                break
+        page.locator(".edits summary").first.click()
+        pair = page.locator(".edit").first
+        left = {pair.locator("> div").nth(n).bounding_box()["x"] for n in (0, 1)}  # type: ignore[index]
+        assert len(left) == columns
+        line = "el => getComputedStyle(el).textDecorationLine"
+        assert pair.locator("del").first.evaluate(line) == "line-through"
+        assert pair.locator("ins").first.evaluate(line) == "underline"
+        context.close()
 
 
 def test_axe_would_find_a_fault(browser: Browser, address: tuple[str, list[str]]) -> None:

@@ -29,6 +29,7 @@ from clew.model import (
     PollOption,
     Post,
     Quote,
+    Reason,
     Run,
     Thread,
     Tombstone,
@@ -142,6 +143,68 @@ def test_a_missing_post_is_said_at_its_place_and_at_the_top() -> None:
     assert html.css_first("#p2") is not None
 
 
+@pytest.mark.parametrize(
+    ("reason", "fields", "said"),
+    [
+        ("deleted", {"checked": NOON}, "Post 2 is not here: deleted; found missing on 4 March 2026."),
+        ("unavailable", {"checked": NOON}, "Post 2 is not here: unavailable since 4 March 2026 at the latest."),
+        ("deleted", {"deleted": NOON, "checked": NOON}, "Post 2 is not here: deleted on 4 March 2026."),
+        ("private", {}, "Post 2 is not here: not public."),
+    ],
+)
+def test_since_when_a_post_is_missing_is_said(reason: Reason, fields: dict[str, datetime], said: str) -> None:
+    """At its place, as posted, and in the certificate, in the same words."""
+    gone = Tombstone("https://social.example/2", reason, evidence="It says so", **fields)
+    certificate = Certificate(2, "no", "2 of 3.", 3, (Gap(reason, "the server says so", gone.id),))
+    shown = page(post(1, "One."), gone, post(3, "Three."), certificate=certificate)
+    prose, posted = tree(pages.thread(SITE, shown, KEY)), tree(pages.posted(SITE, shown, KEY))
+    assert prose.css_first(".certificate li").text() == f"{said} The server says so. Its address"
+    assert [html.css_first(".gap").text() for html in (prose, posted)] == [f"{said} It says so. Its address"] * 2
+
+
+def test_where_the_walk_stopped_is_said_at_the_end_and_among_the_limits() -> None:
+    """What could not be looked at is no missing post: it does not stand in the list of those."""
+    limit = "the list of posts was not read to its end"
+    gap = Gap("limited", limit, after="https://social.example/2", count=0)
+    certificate = Certificate(2, "unknown", "Two posts.", gaps=(gap,), limits=(limit, "The AppView was away"))
+    html = tree(pages.thread(SITE, page(post(1, "One."), post(2, "Two."), certificate=certificate), KEY))
+    assert html.css(".prose > *")[-1].text() == (
+        "Whether the thread goes on here could not be seen. The list of posts was not read to its end."
+    )
+    assert [node.text() for node in html.css(".certificate li")] == [limit, "The AppView was away"]
+    assert "Not here:" not in html.css_first(".certificate").text()
+
+
+def test_a_thread_of_which_nothing_is_left_has_a_page() -> None:
+    """A name, the original's address, what is known of each post; and a citation without empty quotes."""
+    ids = [f"at://did:plc:abc234/app.bsky.feed.post/3kabc{n}" for n in (1, 2)]
+    stones = [Tombstone(id_, "deleted", attributed_to=ADA.id, checked=NOON) for id_ in ids]
+    gaps = tuple(Gap("deleted", "the author's repository does not hold it", id_) for id_ in ids)
+    shown = replace(page(*stones, certificate=Certificate(0, "no", "0 of 2.", 2, gaps)), title="Untitled")
+    for html in (tree(pages.thread(SITE, shown, KEY)), tree(pages.posted(SITE, shown, KEY))):
+        assert html.css_first("h1").text() == "A thread that is gone"
+        assert "Ada Merrow" in html.css_first(".by").text()
+        assert html.css_first("link[rel=canonical]").attributes["href"] == (
+            "https://bsky.app/profile/did:plc:abc234/post/3kabc1"
+        )
+        assert html.css_first(".cite bdi").text() == (
+            "Ada Merrow (@ada), a thread of which no post is left, "
+            "https://bsky.app/profile/did:plc:abc234/post/3kabc1."
+        )
+        assert len(html.css(".gap")) == 2
+    for contents in (pages.home(SITE, [gone_line]), pages.author(SITE, ADA, [gone_line])):
+        assert tree(contents).css_first(".contents .title").text() == "A thread that is gone"
+
+
+gone_line = Line(KEY, "Untitled", published=None, posts=0, complete="no")
+
+
+def test_a_quote_in_the_text_is_a_link() -> None:
+    quoting = post(1, "Who said it", facets=(Facet(0, 3, "quote", "https://social.example/@boz/9"),))
+    link = tree(pages.thread(SITE, page(quoting), KEY)).css_first(".prose a[rel]")
+    assert (link.text(), link.attributes["href"]) == ("Who", "https://social.example/@boz/9")
+
+
 def test_a_jump_in_the_numbers_is_said_where_it_is() -> None:
     gap = Gap("counter", "The counters go from 1 to 4", after="https://social.example/1", count=2)
     certificate = Certificate(2, "no", "Two posts are missing.", 4, (gap,))
@@ -202,7 +265,7 @@ def test_branches_and_asides_follow_with_who_was_answered() -> None:
 def test_what_the_thread_answers_stands_above_it() -> None:
     asked = replace(post(9, "What is it?"), attributed_to=BOZ.id)
     gone = Tombstone("https://social.example/0", "blocked")
-    html = pages.thread(SITE, page(post(1, "A rope."), context=(gone, asked)), KEY).decode()
+    html = pages.thread(SITE, page(post(1, "A rope."), context=(gone, asked)), KEY).decode().partition("<main")[2]
     assert html.index("In reply to a post that is not here: blocked.") < html.index("What is it?")
     assert html.index("What is it?") < html.index("A rope.")
 
@@ -297,10 +360,85 @@ def test_as_posted_shows_each_post_with_counter_date_number_and_link() -> None:
     assert [node.attributes["href"] for node in second.css("a[rel]")] == ["https://social.example/2"]
 
 
-def test_as_posted_keeps_earlier_versions() -> None:
-    edited = post(1, "Now.", updated=NOON, versions=(Version("Before.", NOON - timedelta(days=1)),))
-    texts = [node.text() for node in tree(pages.posted(SITE, page(edited), KEY)).css(".verbatim")]
-    assert texts == ["Now.", "Before."]
+def edited(*texts: str, **fields: object) -> Post:
+    """A post with earlier texts, an hour apart; the last is the one it has now."""
+    versions = tuple(Version(text, NOON + timedelta(hours=n)) for n, text in enumerate(texts[:-1]))
+    return post(1, texts[-1], **({"versions": versions, "updated": NOON + timedelta(hours=9)} | fields))
+
+
+def test_each_earlier_version_stands_beside_the_one_that_followed() -> None:
+    """With the time of each, and the words that changed marked by what they are, not by colour."""
+    shown = edited("The tide came early.", "The tide came very early.", "The tide came very late.")
+    pairs = tree(pages.posted(SITE, page(shown), KEY)).css("details.edits .edit")
+    assert [[node.text() for node in pair.css(".verbatim")] for pair in pairs] == [
+        ["The tide came early.", "The tide came very early."],
+        ["The tide came very early.", "The tide came very late."],
+    ]
+    assert [[node.text() for node in pair.css("del, ins")] for pair in pairs] == [["very"], ["early.", "late."]]
+    assert [[node.text() for node in pair.css(".by")] for pair in pairs] == [
+        ["Version 1 · 4 March 2026, 12:00 UTC", "Version 2 · 4 March 2026, 13:00 UTC"],
+        ["Version 2 · 4 March 2026, 13:00 UTC", "The text now · 4 March 2026, 21:00 UTC"],
+    ]
+
+
+def test_a_version_shows_its_content_warning() -> None:
+    shown = edited("A storm.", "A storm.", summary="weather")
+    warnings = [node.text() for node in tree(pages.posted(SITE, page(shown), KEY)).css(".edit .small")]
+    assert warnings == ["Content warning: weather"]
+
+
+def test_the_prose_says_quietly_that_a_post_was_edited() -> None:
+    """Beside its number, with a link to its versions; a file on its own, which has none, does not."""
+    shown = page(edited("Once.", "Twice."), post(2, "Never."))
+    (link,) = tree(pages.thread(SITE, shown, KEY)).css("a.e")
+    assert (link.text(), link.attributes["href"], link.attributes["title"]) == (
+        "edited", "posted/#p1", "One earlier version",
+    )  # fmt: skip
+    assert tree(pages.posted(SITE, shown, KEY)).css_first("li#p1 .edits") is not None
+    assert not tree(pages.standalone(shown)).css("a.e")
+    bare = page(edited("Once.", ""), post(2, "Never."))
+    assert len(tree(pages.thread(SITE, bare, KEY)).css(".after a.e")) == 1
+
+
+texts_with_repeats = st.lists(
+    st.sampled_from(["tide ", "gate", " ", "\n", "港", "で", "\u202e", "<b>"]), max_size=30
+)
+
+
+@given(texts_with_repeats.map("".join) | st.text(), texts_with_repeats.map("".join) | st.text(), st.integers(0, 99))
+def test_comparing_never_changes_a_text(before: str, after: str, most: int) -> None:
+    """Both are shown whole, what is not marked is in both in this order, and no more is compared than allowed."""
+    old, new, cost = markup.compared(before, after, most)
+    assert cost <= most
+    shown = [LexborHTMLParser(f"<pre>\n{html}</pre>").css_first("pre") for html in (old, new)]
+    legible = [markup.legible(text).replace("\r\n", "\n").replace("\r", "\n") for text in (before, after)]
+    assert [node.text() for node in shown] == legible
+    for node in shown:
+        for marked in node.css("del, ins"):
+            marked.decompose()
+    bare = [node.text().replace("\ufffd", "") for node in shown]  # some controls count as white space
+    unmarked = ["".join(text.split()) for text in bare]
+    assert unmarked[0] == unmarked[1]
+
+
+def test_scripts_that_part_no_words_are_compared_by_character() -> None:
+    old, new, _ = markup.compared("私は東京に行く。", "私は京都に行く。", 99)
+    assert (old, new) == ("私は<del>東</del>京に行く。", "私は京<ins>都</ins>に行く。")
+
+
+def test_what_would_take_too_long_to_compare_is_marked_as_a_whole() -> None:
+    """What both texts begin and end with is still told apart."""
+    old, new, cost = markup.compared("Same a b c end", "Same c d e f end", 11)
+    assert (old, new, cost) == ("Same <del>a b c</del> end", "Same <ins>c d e f</ins> end", 0)
+
+
+def test_a_page_compares_no_more_than_it_may() -> None:
+    """A post with many long versions is shown with all of them; only the first are compared word by word."""
+    texts = [" ".join(str(n * k % 997) for k in range(1, 400)) for n in range(1, 31)]
+    pairs = tree(pages.posted(SITE, page(edited(*texts)), KEY)).css(".edit")
+    assert [pair.css(".verbatim")[0].text() for pair in pairs] == texts[:-1]
+    assert len(pairs[0].css("del")) > 1
+    assert len(pairs[-1].css("del")) == 1
 
 
 # --- hostile text --------------------------------------------------------------------------------------------
@@ -418,7 +556,7 @@ def test_a_link_shows_the_platforms_label_and_leads_to_its_full_target() -> None
 
 def test_an_empty_site_says_what_to_do_first() -> None:
     commands = [node.text() for node in tree(pages.home(SITE, [])).css("pre")]
-    assert commands == [f"clew unroll {pages.EXAMPLE} --save", "clew unroll FILE --save"]
+    assert commands == [f"clew unroll {pages.EXAMPLE} --save", "clew unroll https://… --save"]
 
 
 def test_the_contents_name_author_date_size_and_completeness() -> None:
@@ -468,6 +606,12 @@ def test_a_standalone_page_needs_nothing_beside_it() -> None:
 # --- budgets and form ----------------------------------------------------------------------------------------
 
 
+class Fetched:
+    """A fetch that goes on."""
+
+    url, requests = HOSTILE, 3
+
+
 def every_page() -> list[bytes]:
     shown = page(post(1, "One. 1/2"), post(2, "Two. 2/2", url="https://social.example/@ada/2"))
     return [
@@ -480,6 +624,10 @@ def every_page() -> list[bytes]:
         pages.about(SITE),
         pages.error(SITE, 404, "No."),
         pages.unroll_form(SITE),
+        pages.unroll_form(SITE, "No.", {"text": "https://a.example/", "media": "yes"}, "../../"),
+        pages.progress(SITE, Fetched()),
+        pages.progress(SITE, Fetched(), looks=False),
+        pages.posted(SITE, page(edited("Once.", "Twice.", "Thrice.")), KEY),
     ]
 
 
@@ -500,7 +648,7 @@ def test_a_page_of_fifty_posts_keeps_its_budget() -> None:
 
 def test_the_stylesheet_keeps_its_budget_and_loads_nothing() -> None:
     css = pages.stylesheet()
-    assert len(css.encode()) < 12_000
+    assert len(css.encode()) <= 12_288
     assert "url(" not in css
     assert "@import" not in css
 

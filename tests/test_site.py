@@ -51,7 +51,7 @@ def put(store: Store, name: str, *, days: int = 0, **fields: Any) -> str:
     with store.writing() as writer:
         writer.put_captures([capture(), picture])
         return writer.put_thread(
-            thread, title=name, source="fediverse", post=post.id, captures=[capture().sha256, picture.sha256]
+            thread, title=name, source="fediverse", post=post.id, captures=[capture(), picture]
         )
 
 

@@ -6,17 +6,33 @@ quote, or single pieces) of pieces.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby, pairwise
 from typing import Literal
 
+import msgspec
 from markupsafe import Markup
 
 from clew import dates
-from clew.markup import Inline, clean, safe_href
-from clew.model import Actor, Attachment, Block, Gap, Item, Page, Post, Reason, Run, Span, Tombstone
+from clew.markup import Inline, clean, compared, safe_href
+from clew.model import (
+    Actor,
+    Attachment,
+    Block,
+    Gap,
+    Item,
+    Page,
+    Post,
+    Reason,
+    Run,
+    Span,
+    Tombstone,
+    Version,
+)
 from clew.text import first_words, printable
 
 Kind = Literal["paragraph", "blockquote", "item", "heading", "pre", "after", "gap", "pause"]
@@ -36,7 +52,10 @@ MEDIA_TYPES = {
     "video/mp4": "mp4", "video/webm": "webm", "audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/ogg": "ogg",
 }  # fmt: skip
 """What a page may load, with the end of its file's name. No SVG: it can hold a script."""
+_COMPARED = 1_000_000  # pairs of words of earlier versions, on one page
 _EMPTY = Markup()
+_NONE: Mapping[str, str] = {}
+_AT_POST = re.compile(r"at://(did:[a-z]+:[\w.:%-]+)/app\.bsky\.feed\.post/([\w.~:-]+)", re.ASCII)
 _BULLETS = frozenset("•◦‣⁃∙▪▫■□▸►▶◽◾◻◼·*-–—✓✔✅❌➡👉0123456789([")
 
 
@@ -61,7 +80,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Media:
-    """An attachment as shown. ``src`` is our copy under ``media/``; ``href`` the original."""
+    """An attachment as shown. ``src`` is our copy under ``media/``, ``data`` the copy itself in a page that stands
+    alone; ``href`` the original."""
 
     type: str
     src: str
@@ -71,6 +91,7 @@ class Media:
     summary: str
     width: int | None
     height: int | None
+    data: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,18 @@ class Card:
     mark: Mark | None = None
     quote: Card | None = None
     quote_href: str = ""
+    embedded: tuple[Card, ...] = ()
+    """Of an article: the posts that stand in it, as they were posted."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """An edit: a text of a post, and the one that followed, each with the words that changed marked. ``warnings``
+    are the content warnings of both, ``times`` when they were written."""
+
+    texts: tuple[Markup, Markup]
+    warnings: tuple[str, str]
+    times: tuple[datetime | None, datetime | None]
 
 
 @dataclass(frozen=True)
@@ -141,10 +174,16 @@ class Section:
 
 
 class Layout:
-    """Everything of one page that is drawn from its thread and document."""
+    """Everything of one page that is drawn from its thread and document.
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    Args:
+        page: what is shown.
+        posted: address of the same thread as posted, relative to the page; empty where there is none.
+        copies: ``data:`` addresses of pictures by digest, for a page that stands alone.
+    """
+
+    def __init__(self, page: Page, posted: str = "", copies: Mapping[str, str] = _NONE) -> None:
+        self.page, self._as_posted, self._copies = page, posted, copies
         self.lang = main_lang(page.thread.items)
         self._people = {actor.id: person(actor) for actor in page.thread.actors}
         self._quoted = {post.id: post for post in page.thread.quoted}
@@ -153,7 +192,9 @@ class Layout:
         self._inlines: dict[str, Inline] = {}
         self.marks = _marks(page)
         self._posts = {item.id: item for item in _everything(page) if isinstance(item, Post)}
+        self._stones = {item.id: item for item in _everything(page) if isinstance(item, Tombstone)}
         self._begun: set[str] = set()
+        self._left = _COMPARED
 
     def sections(self) -> tuple[Section, list[Section], list[Section]]:
         """Return the main line, the branches and the asides."""
@@ -188,13 +229,33 @@ class Layout:
             item,
             self.person(item.attributed_to),
             self._inline(item).html(0, len(item.content)),
-            safe_href(item.url) or safe_href(item.id),
+            safe_href(item.url) or address(item.id),
             lang_of(item),
-            tuple(_media(attachment) for attachment in item.attachments),
+            tuple(_media(attachment, self._copies) for attachment in item.attachments),
             mark,
             inner if isinstance(inner, Card) else None,
-            (safe_href(quote.url) or safe_href(quote.id)) if quote else "",
+            (safe_href(quote.url) or address(quote.id)) if quote else "",
+            tuple(self._embedded(item)) if item.generator and not nested else (),
         )
+
+    def _embedded(self, article: Post) -> Iterator[Card]:
+        for post in self.page.thread.quoted:
+            card = self.card(post, nested=True)
+            if isinstance(card, Card) and (article.quote is None or article.quote.id != post.id):
+                yield card
+
+    def missing(self, gap: Gap) -> Missing:
+        """Return a gap in words: those of the post's tombstone, where it has one."""
+        mark = self.marks.get(gap.id)
+        stone = self._stones.get(gap.id)
+        return missing(msgspec.structs.replace(stone, evidence=gap.evidence) if stone else gap, mark)
+
+    def revisions(self, post: Post) -> Iterator[Revision]:
+        """Yield the edits of a post, the first first."""
+        for a, b in pairwise([*post.versions, Version(post.content, post.updated, post.summary)]):
+            before, after, cost = compared(a.content, b.content, self._left)
+            self._left -= cost
+            yield Revision((before, after), (a.summary, b.summary), (a.updated, b.updated))
 
     def _inline(self, post: Post) -> Inline:
         if post.id not in self._inlines:
@@ -242,8 +303,8 @@ class Layout:
         card = self.card(item)
         if isinstance(card, Missing):
             yield Piece("gap", missing=card)
-        elif bare or card.media or card.post.poll or card.post.quote:
-            html = number(self.marks[item.id], card.post) if bare else Markup()
+        elif bare or card.media or card.post.poll or card.post.quote or card.embedded:
+            html = self._number(card.post) if bare else Markup()
             yield Piece("after", html, warning=card.post.summary, card=card, bare=bare)
 
     def _within(self, block: Block) -> Iterator[Span]:
@@ -274,12 +335,21 @@ class Layout:
         """Return the number of a post that begins here; for a paragraph that goes on only its date."""
         if post.id not in self._begun:
             self._begun.add(post.id)
-            return number(self.marks[post.id], post)
+            return self._number(post)
         if not first or not post.published:
             return Markup()
         return Markup('<time class="d" dir="ltr" datetime="{}">{}</time>').format(
             dates.iso(post.published, post.labels), dates.short(post.published, post.labels)
         )
+
+    def _number(self, post: Post) -> Markup:
+        """Return the permalink of a post, and where it was edited a link to its versions."""
+        mark = self.marks[post.id]
+        if not (post.versions and self._as_posted):
+            return number(mark, post)
+        return number(mark, post) + Markup(
+            '<a class="n e" lang="en" dir="ltr" href="{}#{}" title="{}">edited</a>'
+        ).format(self._as_posted, mark.id, dates.spelled(len(post.versions), "earlier version").capitalize())
 
 
 def number(mark: Mark, post: Post) -> Markup:
@@ -307,8 +377,10 @@ def person(actor: Actor) -> Person:
 
 def missing(item: Tombstone | Gap, mark: Mark | None = None) -> Missing:
     """Say which post is not here and why."""
-    reason = REASONS[item.reason]
-    if isinstance(item, Gap) and item.count > 1:
+    reason = _why(item)
+    if isinstance(item, Gap) and item.reason == "limited" and not item.count:
+        sentence = "Whether the thread goes on here could not be seen."
+    elif isinstance(item, Gap) and item.count > 1:
         sentence = f"{dates.spelled(item.count, 'post').capitalize()} are not here: {reason}."
     elif isinstance(item, Gap) and not item.count:
         sentence = f"An answer that may be anybody's is not here: {reason}."
@@ -316,8 +388,28 @@ def missing(item: Tombstone | Gap, mark: Mark | None = None) -> Missing:
         sentence = f"Post {mark.number} is not here: {reason}."
     else:
         sentence = f"A post is not here: {reason}."
-    evidence = f"{item.evidence.rstrip('.')}." if item.evidence else ""
-    return Missing(reason, sentence, evidence, safe_href(item.id), mark)
+    evidence = f"{item.evidence[0].upper()}{item.evidence[1:].rstrip('.')}." if item.evidence else ""
+    return Missing(reason, sentence, evidence, address(item.id), mark)
+
+
+def _why(item: Tombstone | Gap) -> str:
+    """Return why a post is not here, and since when."""
+    reason = REASONS[item.reason]
+    if isinstance(item, Gap):
+        return reason
+    if item.deleted:
+        return f"{reason} on {dates.day(item.deleted)}"
+    if item.checked is None:
+        return reason
+    if item.reason == "unavailable":
+        return f"{reason} since {dates.day(item.checked)} at the latest"
+    return f"{reason}; found missing on {dates.day(item.checked)}"
+
+
+def address(id_: str) -> str:
+    """Return the page on the web of a post by its id, if it has one that is safe."""
+    found = _AT_POST.fullmatch(id_)
+    return f"https://bsky.app/profile/{found[1]}/post/{found[2]}" if found else safe_href(id_)
 
 
 def main_lang(items: Iterable[Item]) -> str:
@@ -343,7 +435,7 @@ def _unnamed(gaps: Iterable[Gap], here: set[str]) -> dict[str, list[Piece]]:
     """Return the gaps that no tombstone stands for, by the item they follow."""
     table: dict[str, list[Piece]] = {}
     for gap in gaps:
-        if gap.count and gap.after in here and gap.id not in here:
+        if (gap.count or gap.reason == "limited") and gap.after in here and gap.id not in here:
             table.setdefault(gap.after, []).append(Piece("gap", missing=missing(gap)))
     return table
 
@@ -368,7 +460,7 @@ def _pauses(items: Iterable[Item]) -> dict[str, Piece]:
     return table
 
 
-def _media(attachment: Attachment) -> Media:
+def _media(attachment: Attachment, copies: Mapping[str, str]) -> Media:
     extension = MEDIA_TYPES.get(attachment.media_type.partition(";")[0].strip().lower(), "")
     src = f"{attachment.sha256}.{extension}" if attachment.sha256 and extension else ""
     return Media(
@@ -380,6 +472,7 @@ def _media(attachment: Attachment) -> Media:
         attachment.summary,
         attachment.width,
         attachment.height,
+        copies.get(attachment.sha256, ""),
     )
 
 

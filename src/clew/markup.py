@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
@@ -27,8 +28,10 @@ _FORBIDDEN = re.compile(
     + "".join(chr(plane << 16 | low) for plane in range(1, 17) for low in (0xFFFE, 0xFFFF))
     + "]"
 )
+_SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORDS = re.compile(rf"\s+|[{_SINGLE}][^\s\w]*\s*|[^\s{_SINGLE}]+\s*")  # where nothing parts words: each character
 _REORDERS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-_UNSAFE = re.compile(r"[\s\x00-\x1f\x7f-\x9f\"<>\\^`{|}\[\]\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_UNSAFE = re.compile(rf"[\s\"<>\\^`{{|}}\[\]]|{_FORBIDDEN.pattern}|{_REORDERS.pattern}")
 
 
 def legible(text: str) -> str:
@@ -105,6 +108,53 @@ class Inline:
                 _marked(clean(self._text[p.start : p.end]), p.marks, linked=facet is not None) for p in run
             )
         return link(facet.href, shown) if facet else shown
+
+
+def compared(before: str, after: str, most: int) -> tuple[Markup, Markup, int]:
+    """Return two versions of a text: the first with the words that left it marked, the second with those that came.
+
+    Args:
+        before: the earlier text.
+        after: the one that followed.
+        most: pairs of words that may be compared. Where it takes more, all between the first and the last change
+            counts as changed.
+
+    Returns:
+        Both in full, and how many pairs were compared.
+    """
+    old, new = _WORDS.findall(before), _WORDS.findall(after)
+    was, now = [word.strip() for word in old], [word.strip() for word in new]
+    start = _shared(was, now)
+    end = _shared(was[start:][::-1], now[start:][::-1])
+    a, b = was[start : len(was) - end], now[start : len(now) - end]
+    cost = len(a) * len(b)
+    if cost <= most:
+        same = [(i + start, j + start, n) for i, j, n in SequenceMatcher(None, a, b).get_matching_blocks() if n]
+    else:
+        same, cost = [], 0
+    same = [(0, 0, start), *same, (len(was) - end, len(now) - end, end)]
+    return (
+        _changed(old, [(i, n) for i, _, n in same], "del"),
+        _changed(new, [(j, n) for _, j, n in same], "ins"),
+        cost,
+    )
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many words both begin with."""
+    return next((n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _changed(words: Sequence[str], same: Iterable[tuple[int, int]], tag: str) -> Markup:
+    """Return words, marked where they do not stand in a stretch (start, length) that is the same."""
+    parts, at = list[Markup](), 0
+    for start, length in same:
+        if gone := "".join(words[at:start]):
+            bare = gone.rstrip()
+            parts.append(Markup("<{0}>{1}</{0}>{2}").format(tag, clean(bare), clean(gone[len(bare) :])))
+        at = start + length
+        parts.append(clean("".join(words[start:at])))
+    return Markup("").join(parts)
 
 
 def _marked(shown: Markup, marks: frozenset[FacetType], *, linked: bool) -> Markup:

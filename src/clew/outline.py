@@ -44,13 +44,17 @@ def facts(page: Page) -> list[tuple[str, str]]:
         (actor for actor in thread.actors if actor.id == thread.attributed_to), Actor(thread.attributed_to)
     )
     times = [item.published for item in thread.items if isinstance(item, Post) and item.published]
-    url = next((item.url for item in thread.items if isinstance(item, Post) and item.url), "")
+    posts = [item for item in thread.items if isinstance(item, Post)]
+    url = next(
+        (url for post in posts for url in (post.url, post.id) if url.startswith(("https://", "http://"))), ""
+    )
     rows = [
         ("By", name(author)),
         ("Posted", dates.span(min(times), max(times)) if times else ""),
         ("Original", url),
         ("Page", page.base_url),
         ("Completeness", thread.certificate.sentence),
+        *(("Not seen", limit) for limit in thread.certificate.limits),
         ("Rule", thread.rule),
     ]
     return [(label, one_line(value)) for label, value in rows if value]
@@ -172,6 +176,13 @@ class _Told:
             yield Piece(
                 "note", f"A quoted post is not here: {item.quote.state}", href=item.quote.url or item.quote.id
             )
+        yield from self.embedded(item)
+
+    def embedded(self, item: Post) -> Iterator[Piece]:
+        """Yield the posts that stand in an article, as they were posted."""
+        for post in self.quoted.values() if item.generator else ():
+            if item.quote is None or item.quote.id != post.id:
+                yield from self.other(post, "Embedded here, as posted by")
 
     def gaps(self, after: str) -> Iterator[Piece]:
         """Yield what is missing after an item, and has no tombstone; what has no place stands at the start."""

@@ -9,17 +9,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from clew import dates
 from clew.config import Site
-from clew.layout import Layout, Missing, Person, missing, person
+from clew.discovery import card
+from clew.layout import Layout, Missing, Person, address, person
 from clew.markup import REL, clean, legible, link
 from clew.model import Actor, Complete, Document, Gap, Item, Page, Post, Rule, Thread
+from clew.pictures import pictures
 from clew.text import first_words, key, printable
+
+if TYPE_CHECKING:
+    from clew.store import Results
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; media-src 'self'; form-action 'self'; "
@@ -31,6 +36,10 @@ RULES: dict[Rule, str] = {
     "oldest": "at a fork, the oldest unbroken line of the author's own replies",
     "all": "every post by the author in the conversation",
 }
+_EMBEDDED = ("jpg", "png", "gif", "webp", "avif")
+_EMBEDDED_BYTES = 20 * 2**20  # of all pictures in a file that stands alone
+GONE = "A thread that is gone"
+"""What to call one of which no post is left."""
 _NOTHING: Mapping[str, str] = {}
 COMPLETE: dict[Complete, str] = {
     "yes": "complete",
@@ -59,35 +68,59 @@ class Entry(Protocol):
 def home(site: Site, entries: Sequence[Entry], page: int = 1, pages: int = 1) -> bytes:
     """Return one page of the table of contents; ``page`` counts from 1."""
     root = "./" if page == 1 else "../../"
-    return _render("home.html", site, root, entries=entries, page=page, pages=pages, example=EXAMPLE)
-
-
-def author(site: Site, actor: Actor, entries: Sequence[Entry], page: int = 1, pages: int = 1) -> bytes:
-    """Return one page of the list of an author's threads; ``page`` counts from 1."""
-    root = "../../" if page == 1 else "../../../../"
     return _render(
-        "author.html", site, root, entries=entries, who=person(actor), key=key(actor.id), page=page, pages=pages
+        "home.html", site, root, entries=entries, page=page, pages=pages, example=EXAMPLE, indexed=site.indexing
     )
 
 
-def thread(site: Site, page: Page, key: str) -> bytes:
-    """Return a thread as prose."""
-    return _render("thread.html", site, "../../", key=key, style="", **_thread(page))
+def author(
+    site: Site,
+    actor: Actor,
+    entries: Sequence[Entry],
+    page: int = 1,
+    pages: int = 1,
+    others: Sequence[Actor] = (),
+) -> bytes:
+    """Return one page of the list of an author's threads; ``page`` counts from 1. ``others``: further accounts of
+    the same person, with threads in the list."""
+    root = "../../" if page == 1 else "../../../../"
+    return _render(
+        "author.html", site, root, entries=entries, who=person(actor), key=key(actor.id), page=page, pages=pages,
+        others=[person(other) for other in others], indexed=site.indexing and bool(entries),
+    )  # fmt: skip
+
+
+def thread(
+    site: Site,
+    page: Page,
+    key: str,
+    before: Entry | None = None,
+    after: Entry | None = None,
+    *,
+    listed: bool = False,
+) -> bytes:
+    """Return a thread as prose. ``before`` and ``after`` are threads of the author's; ``listed``: search engines
+    may have it where the site lets them."""
+    told = _thread(page, "posted/") | {"before": before, "after": after, "card": list(card(site, page, key))}
+    return _render("thread.html", site, "../../", key=key, style="", indexed=site.indexing and listed, **told)
 
 
 def standalone(page: Page) -> bytes:
     """Return a thread as one HTML file that needs nothing beside it."""
-    return _render("thread.html", Site(), "", key="", style=stylesheet(), **_thread(page))
+    copies = {digest: copy.data for digest, copy in pictures(page, _EMBEDDED, _EMBEDDED_BYTES).items()}
+    told = _thread(page, "", copies)
+    return _render("thread.html", Site(), "", key="", style=stylesheet(), before=None, after=None, **told)
 
 
 def posted(site: Site, page: Page, key: str) -> bytes:
     """Return a thread as it was posted: each post whole, with its counters, date and link."""
-    return _render("posted.html", site, "../../../", key=key, style="", **_posted(page))
+    told = _posted(page) | {"card": list(card(site, page, key))}
+    return _render("posted.html", site, "../../../", key=key, style="", **told)
 
 
 def about(site: Site) -> bytes:
     """Return what the site is and whom to ask."""
-    return _render("about.html", site, "../")
+    return _render("about.html", site, "../", indexed=site.indexing)
 
 
 def error(site: Site, status: int, sentence: str, root: str = "./") -> bytes:
@@ -95,10 +128,31 @@ def error(site: Site, status: int, sentence: str, root: str = "./") -> bytes:
     return _render("error.html", site, root, status=status, sentence=sentence)
 
 
-def unroll_form(site: Site, error: str = "", told: Mapping[str, str] = _NOTHING) -> bytes:
-    """Return the form for a paste or an upload, with what was wrong with the last try and what was ``told`` then:
-    "text", "author", "published"."""
-    return _render("unroll.html", site, "../", error=error, told=told)
+def unroll_form(
+    site: Site, error: str = "", told: Mapping[str, str] = _NOTHING, root: str = "../", *, pictures: bool = True
+) -> bytes:
+    """Return the form for an address, a paste or an upload.
+
+    Args:
+        site: where it stands.
+        error: what was wrong with the last try.
+        told: what was told then: "text", "media", "author", "published".
+        root: leads from its address to the home page.
+        pictures: whether those of an address can be asked for.
+    """
+    return _render("unroll.html", site, root, error=error, told=told, pictures=pictures)
+
+
+class Fetching(Protocol):
+    """What the page of a fetch that is not over says of it."""
+
+    url: str
+    requests: int
+
+
+def progress(site: Site, job: Fetching, *, looks: bool = True) -> bytes:
+    """Return the page that waits for a fetch. ``looks``: it is sent with the header that looks again by itself."""
+    return _render("progress.html", site, "../../", job=job, looks=looks)
 
 
 def choice(site: Site, token: str, threads: Sequence[Thread], more: bool) -> bytes:
@@ -111,6 +165,21 @@ def _start(thread: Thread) -> str:
     return first_words(next((item.content for item in thread.items if isinstance(item, Post)), ""), 120)
 
 
+def search(site: Site, asked: str, results: Results, odd: Sequence[str], *, searched: bool, later: bool) -> bytes:
+    """Return what was found, or how to ask.
+
+    Args:
+        site: where it stands.
+        asked: the question as it was typed.
+        results: threads and passages.
+        odd: parts of the question that could not be read.
+        searched: whether the question asks for something.
+        later: whether these are not the first results.
+    """
+    told: dict[str, Any] = {"asked": asked, "odd": odd, "searched": searched, "later": later}
+    return _render("search.html", site, "../", found=results.found, before=results.before, **told)
+
+
 @cache
 def stylesheet() -> str:
     """Return the one stylesheet."""
@@ -120,15 +189,15 @@ def stylesheet() -> str:
 # --- what the templates receive ------------------------------------------------------------------------------
 
 
-def _thread(page: Page) -> dict[str, Any]:
-    layout = Layout(page)
+def _thread(page: Page, posted: str = "", copies: Mapping[str, str] = _NOTHING) -> dict[str, Any]:
+    layout = Layout(page, posted, copies)
     main, branches, asides = layout.sections()
     return _head(page, layout) | {
         "main": main,
         "branches": branches,
         "asides": asides,
         "context": [layout.card(item) for item in page.thread.context],
-        "gaps": [_gap_line(layout, gap) for gap in page.thread.certificate.gaps],
+        "gaps": [_gap_line(layout, gap) for gap in page.thread.certificate.gaps if _is_of_a_post(gap)],
         "up": "",
     }
 
@@ -143,7 +212,8 @@ def _posted(page: Page) -> dict[str, Any]:
     parts: list[tuple[str, list[Any], list[Any]]] = [("", cards(thread.items), [])]
     parts += [("The author also wrote here", cards(run.items), []) for run in thread.branches]
     parts += [("In answer to others", cards(run.items), cards(run.answered)) for run in thread.asides]
-    return _head(page, layout) | {"parts": parts, "context": cards(thread.context), "up": "../"}
+    shown = {"parts": parts, "context": cards(thread.context), "revisions": layout.revisions, "up": "../"}
+    return _head(page, layout) | shown
 
 
 def _head(page: Page, layout: Layout | None = None) -> dict[str, Any]:
@@ -152,12 +222,11 @@ def _head(page: Page, layout: Layout | None = None) -> dict[str, Any]:
     layout = layout or Layout(page)
     posts = [item for item in thread.items if isinstance(item, Post)]
     times = sorted(post.published for post in posts if post.published)
-    head = posts[0] if posts else None
-    original = layout.card(head).href if head else ""
+    original = layout.card(posts[0]).href if posts else address(thread.id)
     who = layout.person(thread.attributed_to)
     return {
         "page": page,
-        "title": printable(page.title) or "Untitled thread",
+        "title": (printable(page.title) or "Untitled thread") if posts else GONE,
         "lang": layout.lang,
         "author": who,
         "author_key": key(thread.attributed_to),
@@ -166,30 +235,32 @@ def _head(page: Page, layout: Layout | None = None) -> dict[str, Any]:
         "certificate": thread.certificate,
         "rule": RULES[thread.rule],
         "original": original,
-        "citation": _citation(page, who, times, original, head.capture if head else ""),
+        "citation": _citation(page, who, times, original),
     }
 
 
-def _citation(page: Page, who: Person, times: Sequence[datetime], original: str, capture: str) -> str:
+def _citation(page: Page, who: Person, times: Sequence[datetime], original: str) -> str:
     """Return the thread as a reference list would name it."""
     handle = f" (@{who.handle})" if who.handle and who.handle != who.name else ""
-    parts = [
-        f"{who.name}{handle}, “{printable(page.title)}”",
-        dates.span(times[0], times[-1]) if times else "undated",
-        original or page.thread.id,
-    ]
-    line = ", ".join(parts) + "."
+    capture = next((item.capture for item in page.thread.items if isinstance(item, Post)), "")
+    named, when = f"“{printable(page.title)}”", dates.span(times[0], times[-1]) if times else "undated"
+    what = f"{named}, {when}" if capture else "a thread of which no post is left"
+    line = f"{who.name}{handle}, {what}, {original or page.thread.id}."
     line += f" Copy: {page.base_url}." if page.base_url else ""
     return f"{line} Captured as SHA-256 {capture}." if capture else line
 
 
 def _gap_line(layout: Layout, gap: Gap) -> dict[str, Any]:
-    here = layout.marks.get(gap.id)
-    return {"words": missing(gap, here), "here": here, "after": layout.marks.get(gap.after)}
+    return {"words": layout.missing(gap), "here": layout.marks.get(gap.id), "after": layout.marks.get(gap.after)}
 
 
-def _render(name: str, site: Site, root: str, **values: Any) -> bytes:
-    text = _environment().get_template(name).render(site=site, root=root, **values)
+def _is_of_a_post(gap: Gap) -> bool:
+    """Say whether something is missing there; what could not be looked at stands among the limits."""
+    return bool(gap.count) or gap.reason != "limited"
+
+
+def _render(name: str, site: Site, root: str, *, indexed: bool = False, **values: Any) -> bytes:
+    text = _environment().get_template(name).render(site=site, root=root, indexed=indexed, **values)
     return text.encode()
 
 
@@ -208,5 +279,12 @@ def _environment() -> Environment:
         "iso": dates.iso, "day": dates.day, "full": dates.full, "count": dates.count, "spelled": dates.spelled,
     }  # fmt: skip
     env.tests["missing"] = lambda value: isinstance(value, Missing)
-    env.globals |= {"link": link, "person": person, "rel": REL, "complete_words": COMPLETE, "Markup": Markup}
+    env.globals |= {
+        "link": link,
+        "person": person,
+        "rel": REL,
+        "complete_words": COMPLETE,
+        "gone_title": GONE,
+        "Markup": Markup,
+    }
     return env

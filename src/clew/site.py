@@ -18,18 +18,22 @@ from typing import NamedTuple
 
 import msgspec
 
-from clew import config, flow, pages
+from clew import config, discovery, feeds, flow, pages, sharing
 from clew.errors import InputError, StoreError
 from clew.keeping import Forgotten
-from clew.layout import MEDIA_TYPES
+from clew.layout import MEDIA_TYPES, person
 from clew.model import Page, Post, Thread
-from clew.plugins import exporters
-from clew.reading import every_item
+from clew.plugins import carries_captures, exporters
+from clew.search import Query
 from clew.store import Entry, Reads, Store
 from clew.text import first_words, printable
 from clew.text import key as key_of
+from clew.thread import every_item
 
 PER_PAGE = 50
+PER_FEED = 20  # threads, each with its text
+_PER_SITEMAP = 10_000
+_PLAIN = config.Site()
 MANIFEST = ".clew-build.json"
 _STATIC = {"style.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
 _HTML = "text/html; charset=utf-8"
@@ -83,15 +87,17 @@ def _home(store: Reads, site: config.Site, number: str = "1") -> Answer:
 
 
 def _author(store: Reads, site: config.Site, key: str, number: str = "1") -> Answer:
-    page, last = int(number), _pages(store.count(key))
-    if page > last or not any(entry.visibility != "private" for entry in _entries(store, key)):
+    accounts = store.accounts(key)
+    authors = [actor.id for actor in accounts]
+    page, last = int(number), _pages(store.count(authors))
+    if page > last:
         raise StoreError("There is no such page", f"/a/{key}/")
-    entries = store.latest(PER_PAGE, (page - 1) * PER_PAGE, key)
-    return Answer(200, _HTML, pages.author(site, store.actor(key), entries, page, last))
+    entries = store.latest(PER_PAGE, (page - 1) * PER_PAGE, authors)
+    return Answer(200, _HTML, pages.author(site, accounts[0], entries, page, last, accounts[1:]))
 
 
-def _pages(threads: int) -> int:
-    return max(1, ceil(threads / PER_PAGE))
+def _pages(entries: int, each: int = PER_PAGE) -> int:
+    return max(1, ceil(entries / each))
 
 
 def _about(_: Reads, site: config.Site) -> Answer:
@@ -104,11 +110,15 @@ def _static(_: Reads, __: config.Site, name: str) -> Answer:
 
 
 def _thread(store: Reads, site: config.Site, key: str) -> Answer:
-    return _of_thread(store, site, key, "", lambda page: (_HTML, pages.thread(site, page, key)))
+    def show(page: Page, entry: Entry) -> tuple[str, bytes]:
+        listed = entry.visibility == "listed"
+        return _HTML, pages.thread(site, page, key, *store.neighbours(entry), listed=listed)
+
+    return _of_thread(store, site, key, "", show)
 
 
 def _posted(store: Reads, site: config.Site, key: str) -> Answer:
-    return _of_thread(store, site, key, "posted/", lambda page: (_HTML, pages.posted(site, page, key)))
+    return _of_thread(store, site, key, "posted/", lambda page, _: (_HTML, pages.posted(site, page, key)))
 
 
 def _file(store: Reads, site: config.Site, key: str, suffix: str) -> Answer:
@@ -116,30 +126,137 @@ def _file(store: Reads, site: config.Site, key: str, suffix: str) -> Answer:
     if exporter is None:
         raise StoreError("There is no such format", suffix)
 
-    return _of_thread(
-        store, site, key, f"thread{suffix}", lambda page: (exporter.media_type, exporter.export(page))
-    )
+    def show(page: Page, _: Entry) -> tuple[str, bytes]:
+        return exporter.media_type, exporter.export(page)
+
+    return _of_thread(store, site, key, f"thread{suffix}", show, carrying=carries_captures(exporter))
 
 
 def _of_thread(
-    store: Reads, site: config.Site, key: str, rest: str, show: Callable[[Page], tuple[str, bytes]]
+    store: Reads,
+    site: config.Site,
+    key: str,
+    rest: str,
+    show: Callable[[Page, Entry], tuple[str, bytes]],
+    *,
+    carrying: bool = False,
 ) -> Answer:
-    entry = store.entry(key)
-    if entry.visibility == "private":
-        raise StoreError("There is no such thread in the store", key)
+    entry = store.shown(key)
     if entry.key != key:  # it was kept under another head before
         up = "../" * (1 + rest.count("/"))
         return Answer(308, _HTML, b"", f"{up}{entry.key}/{rest}")
     address = f"{site.base_url}/t/{key}/" if site.base_url else ""
-    return Answer(200, *show(flow.page(store.thread(key), address)))
+    captures = store.captures(key) if carrying else ()
+    return Answer(200, *show(flow.page(store.thread(key), address, captures), entry))
+
+
+# --- feeds, and what machines that follow links ask for ---
+
+
+def _latest_feed(store: Reads, site: config.Site, number: str = "1") -> Answer:
+    return _feed(store, site, "", site.title, None, number)
+
+
+def _author_feed(store: Reads, site: config.Site, key: str, number: str = "1") -> Answer:
+    accounts = store.accounts(key)
+    title = f"{person(accounts[0]).name} · {site.title}"
+    return _feed(store, site, f"a/{key}/", title, [actor.id for actor in accounts], number)
+
+
+def _feed(
+    store: Reads, site: config.Site, folder: str, title: str, authors: list[str] | None, number: str
+) -> Answer:
+    page, last = int(number), _pages(store.count(authors), PER_FEED)
+    if page > last:
+        raise StoreError("There is no such page of the feed", number)
+    feed = feeds.feed(folder, title, page, last)
+    entries = store.latest(PER_FEED, (page - 1) * PER_FEED, authors)
+    kept = [feeds.Kept(e.key, e.saved, e.changed, flow.page(store.thread(e.key))) for e in entries]
+    return Answer(200, feeds.MEDIA_TYPE, feeds.threads(site, feed, kept))
+
+
+def _thread_feed(store: Reads, site: config.Site, key: str, number: str = "1") -> Answer:
+    def show(page: Page, entry: Entry) -> tuple[str, bytes]:
+        last = _pages(feeds.count(page.thread))
+        if int(number) > last:
+            raise StoreError("There is no such page of the feed", number)
+        kept = feeds.Kept(key, entry.saved, entry.changed, page)
+        feed = feeds.feed(f"t/{key}/", page.title, int(number), last)
+        return feeds.MEDIA_TYPE, feeds.posts(site, feed, kept, int(number), PER_PAGE)
+
+    rest = "feed.atom" if number == "1" else f"page/{number}/feed.atom"
+    return _of_thread(store, site, key, rest, show)
+
+
+def search_feed(store: Reads, site: config.Site, asked: str, query: Query, before: int | None = None) -> Answer:
+    """Return the feed of what a search finds; ``before`` as for ``store.search``."""
+    results = store.search(query, PER_FEED, before)
+    feed = feeds.asked(asked, f"{asked} · {site.title}", before, results.before)
+    hits = (
+        feeds.Hits(e.key, e.title, e.actor, e.updated or e.changed, e.published,
+                   [(hit.anchor, hit.snippet, hit.warning) for hit in found.hits])
+        for found in results.found for e in [found.entry]
+    )  # fmt: skip
+    return Answer(200, feeds.MEDIA_TYPE, feeds.found(site, feed, hits))
+
+
+def _oembed(store: Reads, site: config.Site, key: str) -> Answer:
+    def show(page: Page, _: Entry) -> tuple[str, bytes]:
+        return "application/json", msgspec.json.encode(discovery.oembed(site, page))
+
+    return _of_thread(store, site, key, "oembed.json", show)
+
+
+def _picture(store: Reads, site: config.Site, key: str) -> Answer:
+    if not sharing.draws(site):
+        raise StoreError("This site has no pictures for links")
+    return _of_thread(store, site, key, "card.png", lambda page, _: ("image/png", sharing.png(site, page)))
+
+
+def _robots(_: Reads, site: config.Site) -> Answer:
+    _open_to_search(site)
+    return Answer(200, "text/plain; charset=utf-8", f"Sitemap: {site.base_url}/sitemap.xml\n".encode())
+
+
+def _sitemap(store: Reads, site: config.Site, number: str = "") -> Answer:
+    _open_to_search(site)
+    parts = _pages(store.count(), _PER_SITEMAP)
+    if not number:
+        listed = (f"{site.base_url}/sitemap-{part}.xml" for part in range(1, parts + 1))
+        return Answer(200, discovery.XML, discovery.sitemap_index(listed))
+    if int(number) > parts:
+        raise StoreError("There is no such part of the sitemap", number)
+    entries = store.latest(_PER_SITEMAP, (int(number) - 1) * _PER_SITEMAP)
+    return Answer(
+        200,
+        discovery.XML,
+        discovery.sitemap((f"{site.base_url}/t/{entry.key}/", entry.changed) for entry in entries),
+    )
+
+
+def _open_to_search(site: config.Site) -> None:
+    if not is_open_to_search(site):
+        raise StoreError("This site has nothing for search engines")
+
+
+def is_open_to_search(site: config.Site) -> bool:
+    """Say whether search engines are told what there is."""
+    return bool(site.indexing and site.base_url)
 
 
 def _media(store: Reads, _: config.Site, sha256: str, extension: str) -> Answer:
     capture = store.capture(sha256)
     media_type = capture.media_type.partition(";")[0].strip().lower()
-    if not capture.body or MEDIA_TYPES.get(media_type) != extension:
+    shown = f"/media/{sha256}.{extension}"
+    if not capture.body or MEDIA_TYPES.get(media_type) != extension or not _shows(store, sha256, shown):
         raise StoreError("There is no such picture or recording", sha256)
     return Answer(200, media_type, capture.body)
+
+
+def _shows(store: Reads, sha256: str, path: str) -> bool:
+    """Say whether a thread that has this picture still shows it: not one whose post is gone, nor a hidden one."""
+    keys = (key for key in store.using(sha256) if store.entry(key).visibility != "private")
+    return any(path in _media_of(store.thread(key)) for key in keys)
 
 
 _ROUTES: tuple[tuple[str, Callable[..., Answer]], ...] = (
@@ -150,6 +267,17 @@ _ROUTES: tuple[tuple[str, Callable[..., Answer]], ...] = (
     (rf"/t/{_K}/thread(\.[a-z0-9.]+)", _file),
     (rf"/a/{_K}/", _author),
     (rf"/a/{_K}/page/{_N}/", _author),
+    (r"/feed\.atom", _latest_feed),
+    (rf"/page/{_N}/feed\.atom", _latest_feed),
+    (rf"/a/{_K}/feed\.atom", _author_feed),
+    (rf"/a/{_K}/page/{_N}/feed\.atom", _author_feed),
+    (rf"/t/{_K}/feed\.atom", _thread_feed),
+    (rf"/t/{_K}/page/{_N}/feed\.atom", _thread_feed),
+    (rf"/t/{_K}/oembed\.json", _oembed),
+    (rf"/t/{_K}/card\.png", _picture),
+    (r"/robots\.txt", _robots),
+    (r"/sitemap\.xml", _sitemap),
+    (r"/sitemap-([1-9][0-9]{0,4})\.xml", _sitemap),
     (r"/about/", _about),
     (rf"/static/({'|'.join(map(re.escape, _STATIC))})", _static),
     (r"/media/([0-9a-f]{64})\.([a-z0-9]+)", _media),
@@ -159,21 +287,34 @@ _ROUTES: tuple[tuple[str, Callable[..., Answer]], ...] = (
 # --- every address -------------------------------------------------------------------------------------------
 
 
-def paths(store: Reads) -> Iterator[str]:
+def paths(store: Reads, site: config.Site = _PLAIN) -> Iterator[str]:
     """Yield every address that ``render`` answers with a page or a file, each once."""
     yield from ("/", "/about/", *(f"/static/{name}" for name in _STATIC))
-    yield from (f"/page/{number}/" for number in range(2, _pages(store.count()) + 1))
+    yield from _turned("/", "", _pages(store.count()))
+    yield from ("/feed.atom", *_turned("/", "feed.atom", _pages(store.count(), PER_FEED)))
     authors: set[str] = set()
     media: set[str] = set()
     for entry in _entries(store):
         if entry.visibility != "private":
             authors.add(key_of(entry.actor.id))
-            media.update(_media_of(store.thread(entry.key)))
-            yield from _paths_of(entry.key)
+            thread = store.thread(entry.key)
+            media.update(_media_of(thread))
+            yield from _paths_of(entry.key, thread)
+            yield from [f"/t/{entry.key}/card.png"] if sharing.draws(site) else ()
     for author in sorted(authors):
-        yield f"/a/{author}/"
-        yield from (f"/a/{author}/page/{number}/" for number in range(2, _pages(store.count(author)) + 1))
+        threads = store.count([actor.id for actor in store.accounts(author)])
+        yield from (f"/a/{author}/", *_turned(f"/a/{author}/", "", _pages(threads)))
+        yield f"/a/{author}/feed.atom"
+        yield from _turned(f"/a/{author}/", "feed.atom", _pages(threads, PER_FEED))
     yield from sorted(media)
+    if is_open_to_search(site):
+        parts = _pages(store.count(), _PER_SITEMAP)
+        yield from ("/robots.txt", "/sitemap.xml", *(f"/sitemap-{part}.xml" for part in range(1, parts + 1)))
+
+
+def _turned(folder: str, file: str, last: int) -> Iterator[str]:
+    """Yield the addresses of all pages of something but the first."""
+    return (f"{folder}page/{number}/{file}" for number in range(2, last + 1))
 
 
 def _entries(store: Reads, author: str | None = None) -> Iterator[Entry]:
@@ -184,10 +325,11 @@ def _entries(store: Reads, author: str | None = None) -> Iterator[Entry]:
             return
 
 
-def _paths_of(key: str) -> Iterator[str]:
-    yield f"/t/{key}/"
-    yield f"/t/{key}/posted/"
-    yield from (f"/t/{key}/thread{exporter.suffix}" for exporter in exporters())
+def _paths_of(key: str, thread: Thread) -> Iterator[str]:
+    folder = f"/t/{key}/"
+    yield from (folder, f"{folder}posted/", f"{folder}oembed.json", f"{folder}feed.atom")
+    yield from _turned(folder, "feed.atom", _pages(feeds.count(thread)))
+    yield from (f"{folder}thread{e.suffix}" for e in exporters() if getattr(e, "built", True))
 
 
 def _media_of(thread: Thread) -> Iterator[str]:
@@ -218,7 +360,7 @@ def build(
     """
     try:
         earlier = _manifest(directory)
-        wanted = {_file_of(path): path for path in paths(store)}
+        wanted = {_file_of(path): path for path in paths(store, settings.site)}
         _note(directory, {*earlier, *wanted})  # first: what a crash leaves behind must be known to the next build
         with store.writing() as writer:
             ids = [entry.id for entry in _entries(writer) if entry.visibility != "private"]
@@ -275,8 +417,9 @@ def _manifest(directory: Path) -> set[str]:
 
 
 _OWN = re.compile(
-    r"(?:index\.html|about/index\.html|static/[a-z.]+|media/[0-9a-f]{64}\.[a-z0-9]+|page/\d+/index\.html"
-    r"|[ta]/[a-z2-7]{12}/(?:(?:posted/|page/\d+/)?index\.html|thread\.[a-z0-9.]+))"
+    r"(?:about/index\.html|static/[a-z.]+|media/[0-9a-f]{64}\.[a-z0-9]+|robots\.txt|sitemap(?:-\d+)?\.xml"
+    r"|(?:page/\d+/)?(?:index\.html|feed\.atom)"
+    r"|[ta]/[a-z2-7]{12}/(?:(?:posted/|page/\d+/)?index\.html|(?:page/\d+/)?feed\.atom|oembed\.json|card\.png|thread\.[a-z0-9.]+))"
 )  # the only names that a build writes, so the only ones it will ever remove
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from clew import flow
-from clew.config import Limits
+from clew.config import Config
 from clew.errors import ClewError, InputError
 from clew.model import Capture
 from clew.reading import Reading
@@ -27,8 +27,8 @@ _PATIENCE = 3600.0  # seconds that a sender has to choose
 class Upload:
     """A file or a paste that was sent. Close it."""
 
-    def __init__(self, author: str, published: str, limits: Limits) -> None:
-        self._author, self._published, self._limits = author, published, limits
+    def __init__(self, author: str, published: str, config: Config) -> None:
+        self._author, self._published, self._config = author, published, config
         self._folder = tempfile.TemporaryDirectory(prefix="clew-upload-")
         self._given: Path | Capture = Path(self._folder.name) / "upload"
 
@@ -50,7 +50,7 @@ class Upload:
         """Read it. Errors name the file, but not where it lies on this machine."""
         try:
             with flow.opened(
-                self._given, author=self._author, published=self._published, limits=self._limits
+                self._given, author=self._author, published=self._published, config=self._config
             ) as reading:
                 yield reading
         except ClewError as error:
