@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bluesky_network import Network
 from clew.cli import cli
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -76,6 +77,11 @@ def test_standard_input_is_a_dash(tmp_path: Path) -> None:
     assert page["thread"]["actors"][0]["preferred_username"] == "ada"
 
 
+def test_without_a_verb_a_file_is_unrolled(tmp_path: Path) -> None:
+    """Also where options of the whole command come before it."""
+    assert ok(clew(tmp_path, PASTE)) == ok(clew(tmp_path, "--store", tmp_path / "other.db", PASTE))
+
+
 @pytest.mark.parametrize(
     ("form", "start"), [("text", "The barrier"), ("markdown", "# The barrier"), ("html", "<!doctype html>")]
 )
@@ -128,7 +134,7 @@ def test_keep_list_show_export_build_check_rebuild_forget(tmp_path: Path) -> Non
 def test_sources_are_listed(tmp_path: Path) -> None:
     """What can be read is said."""
     assert "Pasted text" in ok(clew(tmp_path, "sources"))
-    assert len(json.loads(ok(clew(tmp_path, "sources", "--json")))) == 6
+    assert len(json.loads(ok(clew(tmp_path, "sources", "--json")))) == 7
 
 
 # -- bad input ----------------------------------------------------------------------------------------------------
@@ -180,9 +186,9 @@ def test_bad_input_is_one_sentence(tmp_path: Path, name: str) -> None:
 
 
 def test_other_mistakes_have_their_codes(tmp_path: Path) -> None:
-    """A missing file, a link, a wrong option, an id that is not there, a bad date, a store that is none."""
+    """A missing file, a link to nothing, a wrong option, an id that is not there, a bad date, a broken store."""
     assert clew(tmp_path, "nothing.txt").returncode == 2
-    assert clew(tmp_path, "https://bsky.app/profile/ada.example/post/3k").returncode == 2
+    assert clew(tmp_path, "https://bsky.app/about").returncode == 2
     assert clew(tmp_path, "unroll", PASTE, "--rule", "best").returncode == 2
     assert clew(tmp_path, "unroll", THREAD, "--post", "nowhere").returncode == 5
     assert clew(tmp_path, "unroll", PASTE, "--published", "yesterday").returncode == 2
@@ -245,3 +251,55 @@ def test_serve_says_where_and_stops_on_request(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) in (0, 130)
     assert b"Port Ellery" in body
+
+
+# --- links -------------------------------------------------------------------------------------------------------
+
+
+def asking(home: Path, network: Network, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run ``clew`` against a network of ours."""
+    config = network.config()
+    settings = {
+        "CLEW_BLUESKY_APPVIEW": config.bluesky.appview,
+        "CLEW_BLUESKY_PLC": config.bluesky.plc,
+        "CLEW_NETWORK_PRIVATE_HOSTS": ",".join(config.network.private_hosts),
+        "CLEW_DATABASE": str(home / "clew.db"),
+        "HOME": str(home),
+    }
+    command = [sys.executable, "-m", "clew", *arguments]
+    return subprocess.run(command, capture_output=True, env={**os.environ, **settings}, cwd=home, timeout=300)
+
+
+def test_a_link_is_read_kept_and_looked_at_again(bluesky_pds: Network, tmp_path: Path) -> None:
+    """``clew URL`` prints the thread, --save keeps it, ``refresh`` tells what changed, --offline asks nobody."""
+    ada = bluesky_pds.account("terminal")
+    first = ada.post("The tide came early")
+    ada.post("and nobody was at the gate", reply_to=first)
+    url = f"https://bsky.app/profile/{ada.did}/post/{first.rkey}"
+    assert "nobody was at the gate" in ok(asking(tmp_path, bluesky_pds, url))
+    assert not (tmp_path / "clew.db").exists()
+    key = ok(asking(tmp_path, bluesky_pds, "unroll", url, "--save")).split()[0]
+    assert ok(asking(tmp_path, bluesky_pds, "refresh", key)).startswith(f"{key}  as it was  ")
+    ada.post("so we rang by hand", reply_to=ada.post("the bell was out of order", reply_to=first))
+    assert b"Nothing is due" in asking(tmp_path, bluesky_pds, "refresh", "--all").stderr  # it was within the hour
+    looks = json.loads(ok(asking(tmp_path, bluesky_pds, "refresh", "--all", "--older-than", "0", "--json")))
+    assert [(look["key"], len(look["grew"])) for look in looks] == [(key, 2)]
+    assert "rang by hand" in ok(clew(tmp_path, url, "--offline"))
+
+
+def test_mistakes_with_links_have_their_codes(bluesky_pds: Network, tmp_path: Path) -> None:
+    """A post that is not there, a server that may not be asked, a hidden author, nothing kept when offline."""
+    ada = bluesky_pds.account("mistaken")
+    nowhere = f"at://{ada.did}/app.bsky.feed.post/3kabcdefghi2a"
+    assert asking(tmp_path, bluesky_pds, nowhere).returncode == 4
+    told(asking(tmp_path, bluesky_pds, nowhere))
+    private = clew(tmp_path, "http://127.0.0.1:9/a-page")
+    assert (private.returncode, "not one of the web's" in told(private)) == (4, True)
+    hidden = bluesky_pds.account("unseen")
+    hidden.put_profile(labels=["!no-unauthenticated"])
+    refused = asking(tmp_path, bluesky_pds, hidden.post("Only for you").uri)
+    assert refused.returncode == 7
+    told(refused)
+    assert clew(tmp_path, nowhere, "--offline").returncode == 6
+    assert clew(tmp_path, "refresh").returncode == 2
+    assert clew(tmp_path, "refresh", "nothing").returncode == 6
