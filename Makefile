@@ -19,7 +19,9 @@ demo: .venv/core.done
 	@$(DEMO) serve --port $(PORT)
 
 test: lint node_modules/.done
-	$(BIN)/pytest -q -n 2
+	$(BIN)/python tests/bluesky_network.py
+	$(BIN)/python tests/fediverse_servers.py
+	$(BIN)/pytest -q -n 2 --dist loadgroup
 
 lint: .venv/dev.done
 	$(BIN)/ruff check .
@@ -37,6 +39,8 @@ bench: .venv/dev.done
 	@touch $@
 
 .venv/dev.done: requirements/dev.txt .venv/core.done
+	@scripts/need java:default-jre-headless libpangoft2-1.0.so.0:libpangoft2-1.0-0 \
+		libharfbuzz-subset.so.0:libharfbuzz-subset0 fc-list:fontconfig openssl:openssl
 	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@
 
@@ -50,8 +54,11 @@ lock: .venv/dev.done
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--group build pyproject.toml -o requirements/core.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--extra articles --extra postgresql --group build --group dev pyproject.toml -o requirements/dev.txt
+		--extra articles --extra images --extra pdf --extra postgresql --extra timestamps \
+		--group build --group dev pyproject.toml -o requirements/dev.txt
 	npm install --package-lock-only --omit-lockfile-registry-resolved
+	cd tests/networks/bluesky && \
+		npm install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts
 
 clean:
 	rm -rf .venv demo node_modules build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -36,8 +36,8 @@ def captures(path: Path) -> list[Capture]:
 
 
 def test_built_in_sources_are_listed_in_order() -> None:
-    """The list can be read: built-ins first, the most general last."""
-    assert list(SOURCES) == ["bluesky", "fediverse", "x", "telegram", "article", "paste"]
+    """The list can be read: Clew's own first, the most general last."""
+    assert list(SOURCES) == ["clew", "bluesky", "fediverse", "x", "telegram", "article", "paste"]
     assert all(source.title and source.formats for source in SOURCES.values())
 
 

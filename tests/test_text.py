@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clew.text import first_words, from_utf8, from_utf16, key, printable
+from clew.text import address, first_words, from_utf8, from_utf16, key, printable
 
 ANY = st.text(st.characters(exclude_categories=()) | st.sampled_from("aé€😀\ud83d\ude00\u200d\n"), max_size=40)
 
@@ -95,3 +95,22 @@ def test_keys_are_short_stable_and_apart() -> None:
     assert key("\ud800").isalnum()
     assert len(key("")) == 12
     assert key("x") == key("x").lower()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("https://tide.example/A?b=C#d", "https://tide.example/A?b=C#d"),
+        (" Https://tide.example/1\n", "https://tide.example/1"),
+        ("<https://tide.example/1>", "https://tide.example/1"),
+        ("AT://did:plc:abc/x", "at://did:plc:abc/x"),
+        ("see https://tide.example/1", ""),
+        ("https://tide.example/1 and more", ""),
+        ("https://", ""),
+        ("tide.example/1", ""),
+        ("ftp://tide.example/1", ""),
+    ],
+)
+def test_addresses_are_known_however_they_were_copied(text: str, told: str) -> None:
+    """Only the scheme is changed: in the rest capital letters count."""
+    assert address(text) == told
