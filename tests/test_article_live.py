@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
-from threading import Thread
 from typing import Any
 
 import msgspec
@@ -25,6 +24,7 @@ from clew.model import Actor, Attachment, Capture, Limit, Post, Tombstone
 from clew.sources.article import SOURCE
 from clew.sources.article.embeds import post_at
 from clew.thread import assemble
+from loopback import answering
 
 PARAGRAPHS = "".join(
     f"<p>Paragraph {n} of the page is long enough to be taken for the text of an article by anybody who looks.</p>"
@@ -85,16 +85,8 @@ def served() -> Iterator[Site]:
         def log_message(self, *args: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    site.url = f"http://127.0.0.1:{server.server_address[1]}"
-    try:
+    with answering(Handler) as site.url:
         yield site
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture

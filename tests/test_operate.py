@@ -40,7 +40,7 @@ from clew.model import Deletion, OptOut
 from clew.store import Store, backups
 from clew.turns import Busy, Turns
 from test_store import _version_1, post, save, thread
-from test_web import PASTE, Served, multipart, serving
+from test_web import PASTE, Served, multipart, running, serving
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "harbour.json"
 DAY = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -277,19 +277,6 @@ def test_a_backup_is_one_moment_while_others_write(store_url: str, tmp_path: Pat
 
 
 # --- pages from memory ---------------------------------------------------------------------------------------
-
-
-@contextmanager
-def running(place: str, config: Config) -> Iterator[Served]:
-    with clew.store.open(place) as store, socket.create_server(("127.0.0.1", 0)) as listener:
-        server = web.server(web.app(store, config))
-        thread_ = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread_.start()
-        try:
-            yield Served(listener.getsockname()[1], store)
-        finally:
-            server.should_exit = True
-            thread_.join()
 
 
 @pytest.fixture

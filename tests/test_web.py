@@ -11,7 +11,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -102,8 +102,9 @@ def multipart(fields: list[tuple[str, str]], file: tuple[str, bytes] | None) -> 
 
 
 @contextmanager
-def serving(folder: Path, config: Config) -> Iterator[Served]:
-    with clew.store.open(folder / "clew.db") as store, socket.create_server(("127.0.0.1", 0)) as listener:
+def running(place: str | Path, config: Config) -> Iterator[Served]:
+    """Serve a store."""
+    with clew.store.open(place) as store, socket.create_server(("127.0.0.1", 0)) as listener:
         server = web.server(web.app(store, config))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -112,6 +113,11 @@ def serving(folder: Path, config: Config) -> Iterator[Served]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def serving(folder: Path, config: Config) -> AbstractContextManager[Served]:
+    """Serve the store of a folder."""
+    return running(folder / "clew.db", config)
 
 
 @pytest.fixture

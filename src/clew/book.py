@@ -22,6 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from clew import dates
+from clew.citation import sentence
 from clew.layout import Card, Layout, Mark, Media, Missing, Person, Section, address, missing
 from clew.markup import clean, legible, link, safe_href
 from clew.model import Item, Page, Post, Rule, Tombstone
@@ -162,12 +163,8 @@ def identifier(thread: str) -> str:
 
 def citation(page: Page, who: Person, times: Sequence[datetime], original: str) -> str:
     """Return the thread as a reference list would name it."""
-    handle = f" (@{who.handle})" if who.handle and who.handle != who.name else ""
     posted = dates.span(times[0], times[-1]) if times else "undated"
-    line = f"{who.name}{handle}, “{_title(page)}”, {posted}, {original or printable(page.thread.id)}."
-    line += f" Copy: {page.base_url}." if page.base_url else ""
-    head = next((item.capture for item in page.thread.items if isinstance(item, Post)), "")
-    return f"{line} Captured as SHA-256 {head}." if head else line
+    return sentence(page, who, f"“{_title(page)}”, {posted}", original or printable(page.thread.id))
 
 
 def render(name: str, **values: Any) -> str:
@@ -267,8 +264,8 @@ def _direction(shown: str) -> str:
     return "rtl" if next((kind for kind in kinds if kind in ("L", "R", "AL")), "L") != "L" else "ltr"
 
 
-@cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return a template engine that escapes, and knows what every template of ours may say."""
     env = Environment(
         loader=PackageLoader("clew"),
         autoescape=True,
@@ -278,12 +275,17 @@ def _environment() -> Environment:
         finalize=lambda value: legible(value) if type(value) is str else value,
     )
     env.filters |= {
-        "clean": clean, "words": first_words, "tag": language, "broken": _broken, "iso": dates.iso,
-        "way": _direction, "full": dates.full, "count": dates.count, "spelled": dates.spelled,
+        "clean": clean, "words": first_words, "iso": dates.iso, "full": dates.full, "count": dates.count,
+        "spelled": dates.spelled,
     }  # fmt: skip
-    env.tests |= {
-        "missing": lambda value: isinstance(value, Missing),
-        "card": lambda value: isinstance(value, Card),
-    }
-    env.globals |= {"link": link}
+    env.tests["missing"] = lambda value: isinstance(value, Missing)
+    env.globals["link"] = link
+    return env
+
+
+@cache
+def _environment() -> Environment:
+    env = environment()
+    env.filters |= {"tag": language, "broken": _broken, "way": _direction}
+    env.tests["card"] = lambda value: isinstance(value, Card)
     return env

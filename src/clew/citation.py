@@ -62,6 +62,15 @@ def cited(page: Page) -> Cited:
     )
 
 
+def sentence(page: Page, who: Person, what: str, original: str) -> str:
+    """Return a line of a reference list: who, ``what`` (title and date), where, our copy, and what was received."""
+    handle = f" (@{who.handle})" if who.handle and who.handle != who.name else ""
+    capture = next((item.capture for item in page.thread.items if isinstance(item, Post)), "")
+    line = f"{who.name}{handle}, {what}, {original}."
+    line += f" Copy: {page.base_url}." if page.base_url else ""
+    return f"{line} Captured as SHA-256 {capture}." if capture else line
+
+
 def author(page: Page) -> Person:
     """Return who wrote a thread, as shown."""
     id_ = page.thread.attributed_to

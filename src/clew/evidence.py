@@ -31,7 +31,7 @@ from clew.plugins import Source, exporters, sources
 from clew.reading import derive, is_media, with_media
 from clew.reading import told as found_in
 from clew.thread import every_item
-from clew.visiting import Found, current, settled
+from clew.visiting import HIDDEN, Found, current, settled
 from clew.warc import MANIFEST, Record, captures, read
 
 _MOST = 2 * GIB
@@ -80,7 +80,7 @@ def _reasons(thread: Thread, given: Sequence[Capture]) -> dict[str, str]:
         return reasons | dict.fromkeys((page.sha256 for page in pages), _UNREAD)
     kept = set(map(id, settled(values, pages)))
     gone = {item.id for item in every_item(thread) if isinstance(item, Tombstone)}
-    behind = {v.id for v in values if isinstance(v, Actor) and "no-unauthenticated" in v.restrictions}
+    behind = {v.id for v in values if isinstance(v, Actor) and HIDDEN in v.restrictions}
     for value in values:
         if isinstance(value, Post) and (
             reason := _reason(value, gone if id(value) in kept else {value.id}, behind)

@@ -11,15 +11,17 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from clew import dates
+from clew.book import RULES, environment
+from clew.citation import sentence
 from clew.config import Site
 from clew.discovery import card
-from clew.layout import Layout, Missing, Person, address, person
-from clew.markup import REL, clean, legible, link
-from clew.model import Actor, Complete, Document, Gap, Item, Page, Post, Rule, Thread
+from clew.layout import Layout, Person, address, person
+from clew.markup import REL
+from clew.model import Actor, Complete, Document, Gap, Item, Page, Post, Thread
 from clew.pictures import pictures
 from clew.text import first_words, key, printable
 
@@ -31,11 +33,6 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 EXAMPLE = "examples/harbour-paste.txt"
-RULES: dict[Rule, str] = {
-    "longest": "at a fork, the longest line of the author's own replies",
-    "oldest": "at a fork, the oldest unbroken line of the author's own replies",
-    "all": "every post by the author in the conversation",
-}
 _EMBEDDED = ("jpg", "png", "gif", "webp", "avif")
 _EMBEDDED_BYTES = 20 * 2**20  # of all pictures in a file that stands alone
 GONE = "A thread that is gone"
@@ -241,13 +238,10 @@ def _head(page: Page, layout: Layout | None = None) -> dict[str, Any]:
 
 def _citation(page: Page, who: Person, times: Sequence[datetime], original: str) -> str:
     """Return the thread as a reference list would name it."""
-    handle = f" (@{who.handle})" if who.handle and who.handle != who.name else ""
-    capture = next((item.capture for item in page.thread.items if isinstance(item, Post)), "")
-    named, when = f"“{printable(page.title)}”", dates.span(times[0], times[-1]) if times else "undated"
-    what = f"{named}, {when}" if capture else "a thread of which no post is left"
-    line = f"{who.name}{handle}, {what}, {original or page.thread.id}."
-    line += f" Copy: {page.base_url}." if page.base_url else ""
-    return f"{line} Captured as SHA-256 {capture}." if capture else line
+    left = any(isinstance(item, Post) for item in page.thread.items)
+    when = dates.span(times[0], times[-1]) if times else "undated"
+    what = f"“{printable(page.title)}”, {when}" if left else "a thread of which no post is left"
+    return sentence(page, who, what, original or page.thread.id)
 
 
 def _gap_line(layout: Layout, gap: Gap) -> dict[str, Any]:
@@ -266,21 +260,9 @@ def _render(name: str, site: Site, root: str, *, indexed: bool = False, **values
 
 @cache
 def _environment() -> Environment:
-    env = Environment(
-        loader=PackageLoader("clew"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: legible(value) if type(value) is str else value,
-    )
-    env.filters |= {
-        "clean": clean, "printable": printable, "words": first_words, "key": key,
-        "iso": dates.iso, "day": dates.day, "full": dates.full, "count": dates.count, "spelled": dates.spelled,
-    }  # fmt: skip
-    env.tests["missing"] = lambda value: isinstance(value, Missing)
+    env = environment()
+    env.filters |= {"printable": printable, "key": key, "day": dates.day}
     env.globals |= {
-        "link": link,
         "person": person,
         "rel": REL,
         "complete_words": COMPLETE,

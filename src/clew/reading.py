@@ -64,8 +64,6 @@ def asked(
     config: Config,
     *,
     media: bool = False,
-    earlier: Sequence[Capture] = (),
-    known: Sequence[str] = (),
     progress: Callable[[int], object] = bool,
 ) -> Reading:
     """Return a reading of the thread at an address, fetched now.
@@ -74,16 +72,14 @@ def asked(
         url: of a post or an article.
         config: how and whom to ask.
         media: fetch its pictures too.
-        earlier: captures of an earlier visit; what did not change is not sent again.
-        known: ids of posts that were here before; each is looked for.
         progress: hears how many requests were made.
 
     Raises:
         SourceError: the post was not to be had.
         Refused: its author does not want it to be read this way, or it is not public.
     """
-    with Client(config, earlier=earlier, progress=progress) as client:
-        source, post = visit(url, client, known)
+    with Client(config, progress=progress) as client:
+        source, post = visit(url, client)
         reading = _Whole(source, client.captures, url, post)
         if thread := reading.main():
             consent(thread)
@@ -95,7 +91,7 @@ def asked(
                 reading = _Whole(source, _without(source, client.captures, hidden), url, post)
                 thread = reading.one()
             if media:
-                reading = _Whole(source, [*reading.captures(thread), *pictures(thread, client)], url, post)
+                reading.illustrate(pictures(thread, client))
     return reading
 
 
@@ -214,6 +210,10 @@ class _Whole(Reading):
         pages = (capture for capture in self._captures if not is_media(capture))
         self._asked = post or next(filter(None, map(source.anchor, pages)), "")
         self._forest = Forest(parsed(source, self._captures))
+
+    def illustrate(self, pictures: Iterable[Capture]) -> None:
+        """Add pictures of what is read already."""
+        self._captures += tuple(pictures)
 
     def threads(self, rule: Rule = "longest") -> Iterator[Thread]:
         if self._asked and (whole := ready(self._captures, self._asked, rule)):
